@@ -1,0 +1,22 @@
+"""The program: settings, the folders that they name, one component, its outputs."""
+
+import pulumi
+
+from components.batch_scoring import BatchScoring
+from providers.schema import InvalidSettings
+from stacks import settings as stack_settings
+
+
+def main() -> None:
+    project, stack = pulumi.get_project(), pulumi.get_stack()
+    try:
+        settings = stack_settings.read()
+        sources = stack_settings.gather(settings)
+    except InvalidSettings as invalid:
+        raise pulumi.RunError(f"stacks/Pulumi.{stack}.yaml has settings that cannot be:\n{invalid}") from None
+    scoring = BatchScoring(project, settings.placement(project, stack), settings.parts(), sources)
+    for name, value in scoring.outputs.items():
+        pulumi.export(name, value)
+
+
+main()

@@ -1,0 +1,68 @@
+"""Measure everything in one run: `python -m bench [--runs N]`, minutes. Prints a machine line, one table, and notes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import blobs, lab_start, machine, requests, stack
+from bench.figure import Figure
+from bench.table import table
+from tests.lifecycle.checkout import Checkout
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="of each thing that is timed (default %(default)s)")
+    runs: int = parser.parse_args().runs
+    if runs < 1:
+        parser.error("--runs must be at least 1")
+    _say(machine.line())
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        other, found = machine.OtherWork(), []
+        for title, measure in _sections(Path(folder), runs):
+            sys.stderr.write(f"{title} ...\n")
+            other.look()
+            found += measure()
+    _say(f"\n{table(found)}\n")
+    _say(f"medians of {runs} runs (least-most), memory of one; ratio = here / there; caches are warm")
+    _say(other.note())
+    return 0
+
+
+def _sections(folder: Path, runs: int) -> list[tuple[str, Callable[[], list[Figure]]]]:
+    starts: tuple[str, Callable[[], list[Figure]]] = ("lab start", lambda: lab_start.figures(folder, runs))
+    return [starts, *((f"digits on {engine}", _on(engine, folder / engine, runs)) for engine in stack.engines())]
+
+
+def _on(engine: str, folder: Path, runs: int) -> Callable[[], list[Figure]]:
+    """Everything that needs a deployed stack, on one engine; what no engine has part in is measured on the first."""
+
+    def measure() -> list[Figure]:
+        folder.mkdir()
+        checkout = Checkout(folder, engine)
+        try:
+            checkout.lab.start()
+            taken = stack.memory(checkout, folder / "empty-memory")
+            found = []
+            if engine == stack.engines()[0]:
+                found += requests.figures(checkout.lab, folder, runs)
+                found += blobs.figures(checkout.lab.facts, runs)
+            checkout.succeed("destroy")
+            return found + stack.figures(checkout, folder / "empty", runs) + taken
+        finally:
+            checkout.lab.stop()
+
+    return measure
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""What the scoring driver is told about one job: places instead of Azure's ids. Nothing of ARM is left in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lab import identity
+from lab.emulator.invocation import Invocation
+from lab.emulator.locations import Elsewhere, input_type, locate
+
+if TYPE_CHECKING:
+    from lab.emulator.cloud import Cloud
+
+
+def driver_spec(
+    cloud: Cloud, record: dict[str, Any], deployment: Mapping[str, Any], invocation: Invocation
+) -> dict[str, Any]:
+    """The content of `spec.json`; adds the output's place to the record.
+
+    Raises Elsewhere when something lies outside the lab.
+    """
+    output = locate(record["output"]["uri"], cloud.store)
+    record["output"] |= output.as_json()
+    config = cloud.config
+    return {
+        "name": record["name"],
+        "step": record["child"],
+        "directory": str(cloud.executions.directory(record["name"])),
+        "storage": {
+            "account": identity.STORAGE_ACCOUNT,
+            "endpoint": f"{config.blob_endpoint.rstrip('/')}/{identity.STORAGE_ACCOUNT}",
+            "key": config.storage_key,
+            "ca_file": str(config.ca_file),
+        },
+        "code": _code(cloud, deployment["codeConfiguration"]),
+        "model": _model(cloud, deployment["model"]),
+        "environment": _environment(cloud, deployment["environmentId"]),
+        "input": {
+            "type": input_type(invocation.input_uri, invocation.input_type, cloud.store),
+            "uri": invocation.input_uri,
+            **locate(invocation.input_uri, cloud.store).as_json(),
+        },
+        "output": record["output"],
+        "logs": {"container": identity.LOGS_CONTAINER, "prefix": f"ExperimentRun/dcid.{record['name']}"},
+        "settings": invocation.settings,
+        "limits": {"max_workers": cloud.plays.max_workers},
+        "cache": str(config.cache),
+    }
+
+
+def _code(cloud: Cloud, configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if configuration is None or not configuration["codeId"]:
+        return None
+    uri = _asset(cloud, configuration["codeId"])["codeUri"]
+    return {"uri": uri, "scoring_script": configuration["scoringScript"], **locate(uri, cloud.store).as_json()}
+
+
+def _model(cloud: Cloud, reference: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if reference is None:
+        return None
+    properties = _asset(cloud, reference["assetId"])
+    parts = reference["assetId"].split("/")
+    return {
+        "uri": properties["modelUri"],
+        "type": properties["modelType"],
+        "name": parts[-3],
+        "version": parts[-1],
+        **locate(properties["modelUri"], cloud.store).as_json(),
+    }
+
+
+def _environment(cloud: Cloud, environment_id: str | None) -> dict[str, Any] | None:
+    if not environment_id:
+        return None
+    parts = environment_id.split("/")
+    said = {"name": parts[-3], "version": parts[-1], "image": None, "conda_file": None}
+    if environment_id.lower().startswith("azureml://registries/"):
+        raise Elsewhere(f"environment {environment_id} lies in a registry, which the lab does not reach")
+    properties = _asset(cloud, environment_id)
+    if "build" in properties and not properties["condaFile"]:
+        raise Elsewhere(f"environment {environment_id} is built from a Dockerfile, and the lab builds no images")
+    return said | {"image": properties["image"], "conda_file": properties["condaFile"]}
+
+
+def _asset(cloud: Cloud, arm_id: str) -> dict[str, Any]:
+    body = cloud.store.get(arm_id)
+    if body is None:
+        raise Elsewhere(f"{arm_id} does not exist in the lab")
+    properties: dict[str, Any] = body["properties"]
+    return properties

@@ -1,0 +1,113 @@
+"""Where a uri of Azure's many kinds lies in the lab's storage account."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lab import identity
+from lab.emulator import ids
+from lab.emulator.datastores import containers
+from lab.emulator.store import Store
+
+
+class Elsewhere(ValueError):
+    """The uri names a place that is not in this lab; the text says which and why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    container: str
+    path: str
+    """Without leading or trailing slash."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"container": self.container, "path": self.path}
+
+
+_SHORT = re.compile(r"azureml://datastores/(?P<store>[^/]+)/paths/(?P<path>.*)", re.IGNORECASE)
+_LONG = re.compile(
+    r"azureml://subscriptions/(?P<sub>[^/]+)/resourcegroups/(?P<group>[^/]+)"
+    r"(?:/providers/Microsoft\.MachineLearningServices)?/workspaces/(?P<ws>[^/]+)"
+    r"/datastores/(?P<store>[^/]+)/paths/(?P<path>.*)",
+    re.IGNORECASE,
+)
+_ARM_DATASTORE = re.compile(
+    r"(?:azureml:)?(?P<id>/subscriptions/.+)/datastores/(?P<store>[^/]+)/paths/(?P<path>.*)", re.IGNORECASE
+)
+_DATA = re.compile(
+    r"(?:azureml:)?(?P<id>(?P<ws>/subscriptions/.+)/data(?:sets)?/(?P<name>[^/]+)/versions/(?P<version>[^/]+))",
+    re.IGNORECASE,
+)
+
+
+def locate(uri: str, store: Store) -> Place:
+    """The container and path behind a datastore uri, a blob url or a data asset's id. Raises Elsewhere."""
+    short = _SHORT.fullmatch(uri)
+    if short:
+        return _in_datastore(store, short["store"], short["path"])
+    long = _LONG.fullmatch(uri)
+    if long:
+        here = (identity.SUBSCRIPTION_ID, identity.RESOURCE_GROUP, identity.WORKSPACE)
+        if (long["sub"].lower(), long["group"].lower(), long["ws"].lower()) != here:
+            raise Elsewhere(f"{uri} lies in another workspace than the lab's")
+        return _in_datastore(store, long["store"], long["path"])
+    arm = _ARM_DATASTORE.fullmatch(uri)
+    if arm:
+        if ids.in_workspace(f"{arm['id']}/datastores/{arm['store']}") is None:
+            raise Elsewhere(f"{uri} lies in another workspace than the lab's")
+        return _in_datastore(store, arm["store"], arm["path"])
+    if _DATA.fullmatch(uri):
+        return locate(_asset_data(uri, store)[1], store)
+    if uri.lower().startswith(("https://", "http://")):
+        return _at_url(uri)
+    raise Elsewhere(f"{uri} is no place that the lab knows")
+
+
+def input_type(uri: str, said: str, store: Store) -> str:
+    """UriFile or UriFolder: what a dataset of 2021 says of itself, else what the invocation `said`."""
+    return _asset_data(uri, store)[0] or said if _DATA.fullmatch(uri) else said
+
+
+def _asset_data(uri: str, store: Store) -> tuple[str | None, str]:
+    """Type (None where the asset's own is not asked for) and uri of the data behind an asset's id. Raises Elsewhere.
+
+    The dataset that an invocation of 2021 names may be a data asset of today: their names were taken over.
+    """
+    named = _DATA.fullmatch(uri)
+    if named is None:
+        raise Elsewhere(f"{uri} is no data asset's id")
+    tail = f"{named['name']}/versions/{named['version']}"
+    asset = store.get(named["id"]) or store.get(f"{named['ws']}/data/{tail}")
+    if asset is None:
+        raise Elsewhere(f"data asset {named['id']} does not exist in the lab")
+    properties = asset["properties"]
+    if "paths" not in properties:
+        return None, str(properties["dataUri"])
+    paths = [(kind, path[part]) for path in properties["paths"] for kind, part in _PARTS if path[part]]
+    if len(paths) != 1:
+        raise Elsewhere(f"dataset {named['id']} has {len(paths)} paths, and the lab reads one")
+    return paths[0]
+
+
+_PARTS = (("UriFile", "file"), ("UriFolder", "folder"))
+
+
+def _in_datastore(store: Store, name: str, path: str) -> Place:
+    known = containers(store)
+    container = known.get(name.lower())
+    if container is None:
+        if store.get(ids.datastore(name)) is not None:
+            raise Elsewhere(f"datastore '{name}' lies in another storage account than the lab's")
+        raise Elsewhere(f"datastore '{name}' does not exist in the lab; there are {', '.join(known)}")
+    return Place(container, unquote(path).strip("/"))
+
+
+def _at_url(uri: str) -> Place:
+    split = urlsplit(uri)
+    if split.hostname != f"{identity.STORAGE_ACCOUNT}.blob.core.windows.net":
+        raise Elsewhere(f"{uri}: the lab reaches no host but its own; copy the data to its datastore")
+    container, _, path = split.path.strip("/").partition("/")
+    return Place(container, unquote(path).strip("/"))

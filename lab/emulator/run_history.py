@@ -1,0 +1,181 @@
+"""The region's API host: discovery, run history, and the data plane's job lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lab.emulator import endpoints, ids, jobs, scoring, workspaces
+from lab.emulator.call import Call, Reply
+from lab.emulator.entra import ARM_AUDIENCES, ML_AUDIENCES, require_token
+from lab.emulator.errors import unknown
+from lab.emulator.routes import RouteTable
+from lab.emulator.timestamps import zulu
+
+if TYPE_CHECKING:
+    from lab.emulator.cloud import Cloud
+
+_WORKSPACE = (
+    f"subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{ids.PROVIDER}/workspaces/{{workspace}}"
+)
+_GENERIC = "Pipeline has some failed steps. See child run or execution logs for more details."
+
+
+def answer(cloud: Cloud, call: Call) -> Reply:
+    found = _ROUTES.find(call.method, call.path)
+    if found is None:
+        raise unknown(f"{call.method} https://{call.host}{call.path}")
+    if found.params.get("workspace") is not None:
+        _check_workspace(call, found.params)
+    return found.handler(cloud, _with(call, dict(found.params)))
+
+
+def _with(call: Call, params: dict[str, str]) -> Call:
+    return Call(call.method, call.host, call.path, call.now, call.query, call.headers, call.body, params)
+
+
+def _check_workspace(call: Call, params: Any) -> None:
+    given = "/subscriptions/{subscription}/resourceGroups/{group}".format(**params)
+    if f"{given}/workspaces/{params['workspace']}".lower() != f"{ids.GROUP}/workspaces/{_name()}".lower():
+        raise unknown(f"the workspace of https://{call.host}{call.path}")
+
+
+def _name() -> str:
+    return ids.WORKSPACE.rpartition("/")[2]
+
+
+def _discovery(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
+    return workspaces.get_discovery()
+
+
+def _details(cloud: Cloud, call: Call) -> Reply:
+    require_token(cloud, call, ARM_AUDIENCES)
+    record = jobs.find(cloud, call.params["run"])
+    return Reply(200, _run(cloud, call, record, child=call.params["run"] == record["child"], details=True))
+
+
+def _run_alone(cloud: Cloud, call: Call) -> Reply:
+    require_token(cloud, call, ARM_AUDIENCES)
+    record = jobs.find(cloud, call.params["run"])
+    return Reply(200, _run(cloud, call, record, child=call.params["run"] == record["child"], details=False))
+
+
+def _children(cloud: Cloud, call: Call) -> Reply:
+    """The one step `batchscoring` of a job; a step has none."""
+    require_token(cloud, call, ARM_AUDIENCES)
+    record = jobs.find(cloud, call.params["run"])
+    steps = [] if call.params["run"] == record["child"] else [_run(cloud, call, record, child=True, details=False)]
+    return Reply(200, {"value": steps, "continuationToken": None, "nextLink": None})
+
+
+def _run_data(cloud: Cloud, call: Call) -> Reply:
+    """What azure-ai-ml asks before it downloads. No typed outputs are said, so that it looks at the known places."""
+    require_token(cloud, call, ARM_AUDIENCES)
+    name = str(call.json_object().get("runId", ""))
+    record = jobs.find(cloud, name)
+    return Reply(200, {"runMetadata": _run(cloud, call, record, child=name == record["child"], details=False)})
+
+
+def _jobs_of_endpoint(cloud: Cloud, call: Call) -> Reply:
+    require_token(cloud, call, ML_AUDIENCES)
+    return scoring.jobs_of(cloud, call, endpoint=endpoints.find(cloud, call.params["endpoint"])["id"])
+
+
+def _jobs_of_deployment(cloud: Cloud, call: Call) -> Reply:
+    require_token(cloud, call, ML_AUDIENCES)
+    endpoint = endpoints.find(cloud, call.params["endpoint"])
+    return scoring.jobs_of(cloud, call, deployment=ids.deployment(endpoint["name"], call.params["deployment"]))
+
+
+def _run(cloud: Cloud, call: Call, record: jobs.JobRecord, *, child: bool, details: bool) -> dict[str, Any]:
+    """Run or RunDetails of azure-ai-ml's run history client; what the lab knows of it."""
+    name = record["child"] if child else record["name"]
+    run: dict[str, Any] = {
+        "runNumber": 2 if child else 1,
+        "rootRunId": record["name"],
+        "runId": name,
+        "runUuid": name.removeprefix("batchjob-"),
+        "parentRunUuid": record["name"].removeprefix("batchjob-") if child else None,
+        "rootRunUuid": record["name"].removeprefix("batchjob-"),
+        "parentRunId": record["name"] if child else None,
+        "status": record["status"],
+        "startTimeUtc": record["started"],
+        "endTimeUtc": record["ended"],
+        "error": _error(cloud, record, child=child),
+        "warnings": None,
+        "tags": {} if child else record["tags"],
+        "properties": {"azureml.pipelinerunid": record["name"]} if child else record["properties"],
+        "parameters": {},
+        "services": {},
+        "inputs": None,
+        "outputs": None,
+        "target": record["compute"].rpartition("/")[2] if child else None,
+        "runTypeV2": {"orchestrator": None, "traits": []},
+        "settings": {},
+        "createdBy": {"userObjectId": None, "userName": "lab"},
+    }
+    if details:
+        run |= {"createdTimeUtc": zulu(record["created"]), "logFiles": _log_files(cloud, call, record, child=child)}
+    else:
+        run |= {
+            "createdUtc": zulu(record["created"]),
+            "experimentId": record["endpoint"].rpartition("/")[2],
+            "displayName": "batchscoring" if child else record["display_name"],
+            "name": "batchscoring" if child else record["display_name"],
+            "description": None,
+            "runType": "azureml.StepRun" if child else "azureml.PipelineRun",
+        }
+    return run
+
+
+def _error(cloud: Cloud, record: jobs.JobRecord, *, child: bool) -> dict[str, Any] | None:
+    if not record["error"]:
+        return None
+    code, message = record["error"]["code"], record["error"]["message"]
+    if not child and cloud.plays.parent_error == "generic":
+        code, message = "UserError", _GENERIC
+    return {
+        "error": {
+            "code": code,
+            "message": message,
+            "messageFormat": None,
+            "messageParameters": {},
+            "referenceCode": None,
+            "detailsUri": None,
+            "target": None,
+            "details": [],
+            "innerError": None,
+        },
+        "correlation": None,
+        "environment": None,
+        "location": None,
+        "time": record["ended"],
+        "componentName": None,
+    }
+
+
+def _log_files(cloud: Cloud, call: Call, record: jobs.JobRecord, *, child: bool) -> dict[str, str]:
+    """Signed links. The pipeline's own logs lie at `logs/azureml/`, everything else is the step's."""
+    return {
+        name: cloud.blobs.blob_url(place["container"], place["path"], call.now)
+        for name, place in sorted((record["logs"] or {}).items())
+        if child != name.startswith("logs/azureml/")
+    }
+
+
+_Handler = Callable[["Cloud", Call], Reply]
+_ROUTES: RouteTable[_Handler] = RouteTable(
+    [
+        ("GET", "discovery", _discovery),
+        ("GET", f"history/v1.0/{_WORKSPACE}/runs/{{run}}/details", _details),
+        ("GET", f"history/v1.0/{_WORKSPACE}/runs/{{run}}/children", _children),
+        ("GET", f"history/v1.0/{_WORKSPACE}/runs/{{run}}", _run_alone),
+        ("POST", f"history/v1.0/{_WORKSPACE}/rundata", _run_data),
+        ("GET", f"mferp/managementfrontend/{_WORKSPACE}/batchEndpoints/{{endpoint}}/jobs", _jobs_of_endpoint),
+        (
+            "GET",
+            f"mferp/managementfrontend/{_WORKSPACE}/batchEndpoints/{{endpoint}}/deployments/{{deployment}}/jobs",
+            _jobs_of_deployment,
+        ),
+    ]
+)

@@ -1,0 +1,63 @@
+"""Which of Azure's host names end in the lab, and where: pure decisions, no I/O."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from lab import identity
+
+INFERENCE_REGIONS = (identity.LOCATION, "eastus2", "westus2", "westeurope", "northeurope")
+"""Regions whose scoring hosts end in the lab. A certificate's wildcard stands for one label, so each is named."""
+
+BLOB_HOST = f"{identity.STORAGE_ACCOUNT}.blob.core.windows.net"
+
+EMULATED = frozenset({"management.azure.com", "login.microsoftonline.com", "login.windows.net", "ml.azure.com"})
+_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_EMULATED_PATTERNS = (
+    re.compile(rf"{_LABEL}(\.api)?\.azureml\.ms"),
+    re.compile(rf"{_LABEL}\.({'|'.join(INFERENCE_REGIONS)})\.inference\.ml\.azure\.com"),
+)
+
+CERTIFICATE_NAMES = (
+    *sorted(EMULATED),
+    "*.azureml.ms",
+    "*.api.azureml.ms",
+    *(f"*.{region}.inference.ml.azure.com" for region in INFERENCE_REGIONS),
+    "*.blob.core.windows.net",
+    "localhost",
+)
+PERMITTED_DOMAINS = (*sorted(EMULATED), "azureml.ms", "blob.core.windows.net", "localhost")
+"""What the lab's authority may vouch for at all; each stands for itself and what lies below it."""
+
+
+class Destination(Enum):
+    """Where a connection to one of Azure's host names ends."""
+
+    EMULATOR = "emulator"
+    BLOBS = "blobs"
+
+
+def destination(host: str, port: int) -> Destination | None:
+    """Where `host:port` ends in the lab, None when the lab refuses it (any port but 443 is refused)."""
+    name = host.lower().rstrip(".")
+    if port != 443:
+        return None
+    if name == BLOB_HOST:
+        return Destination.BLOBS
+    if name in EMULATED or any(pattern.fullmatch(name) for pattern in _EMULATED_PATTERNS):
+        return Destination.EMULATOR
+    return None
+
+
+def refusal(host: str, port: int) -> str:
+    """One line that says what the lab refuses, and why."""
+    where = printable(host) if port == 443 else f"{printable(host)}:{port}"
+    if where.lower().endswith(".blob.core.windows.net"):
+        return f"the lab refuses {where}: its one storage account is {identity.STORAGE_ACCOUNT}"
+    return f"the lab refuses {where}: nothing leaves the lab, and it has no such host"
+
+
+def printable(host: str) -> str:
+    """The host as it may stand in a status line: printable ASCII, of a host name's length, whatever the client sent."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in host)[:253]

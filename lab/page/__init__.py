@@ -1,0 +1,1 @@
+"""The lab's page for browsers, and what it shows."""

@@ -1,0 +1,395 @@
+"""One scoring job from its spec to its end: the order of things, and what the job says when one of them fails."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lab.scoring.blobs import (
+    BlobError,
+    BlobStore,
+    Cancellation,
+    Cancelled,
+    blobs_below,
+    download_all,
+    safe_target,
+)
+from lab.scoring.environment import NO_ENVIRONMENT, EnvironmentFailed, EnvironmentResolver
+from lab.scoring.logs import BUILD_LOG, MINI_BATCHES, README, README_TEXT, RESULT, STD_LOG, JobLogs, LogUploader
+from lab.scoring.mini_batches import NO_DATA, NO_RESULT, MiniBatch, Tally, split, worker_count
+from lab.scoring.pool import ScriptError, ScriptFailed, WorkerLaunch, WorkerPool
+from lab.scoring.results import OutputExists, Parts, refuse_existing, upload_result, written_files
+from lab.scoring.spec import BlobPath, EnvironmentSpec, JobSpec, ModelSpec
+from lab.scoring.status import JobStatus, Status, StatusFile, now
+
+_CANCEL_UPLOAD_SECONDS = 0.3
+"""How long a cancelled job goes on copying its logs, per step: it is to be gone within a second."""
+
+
+_FOLDERS = ("code", "azureml-models", "input", "output", "parts", "scratch", "tmp")
+"""What a job keeps in its directory while it runs, beside logs and status."""
+
+
+_RUN_FAILED = (
+    "User program failed with Exception: Run failed, please check logs for details. "
+    "You can check logs/readme.txt for the layout of logs."
+)
+"""How the service's own log ends when init() or run() raised (Microsoft's troubleshooting page)."""
+
+
+class JobFailed(Exception):
+    """The job ends as Failed; `code` is UserError or SystemError, the text what its owner reads."""
+
+    def __init__(self, message: str, code: str = "UserError") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def run_job(
+    spec: JobSpec,
+    store: BlobStore,
+    environments: EnvironmentResolver,
+    cancellation: Cancellation,
+    *,
+    log_limit: int = 5 * 1024 * 1024,
+    end_orphans: Callable[[], None] = lambda: None,
+) -> Status:
+    """Runs a job to its end, which is in the status it returns and in status.json; raises nothing of the job's.
+
+    `log_limit` is in bytes, for each log of a worker process. `end_orphans` is called when scoring has ended: a process
+    of its own ends there what scripts detached from their workers.
+    """
+    job = _Job(spec, store, environments, cancellation, log_limit)
+    return job.run(end_orphans)
+
+
+class _Job:
+    def __init__(
+        self, spec: JobSpec, store: BlobStore, environments: EnvironmentResolver, cancel: Cancellation, log_limit: int
+    ) -> None:
+        self._spec = spec
+        self._store = store
+        self._environments = environments
+        self._cancel = cancel
+        spec.directory.mkdir(parents=True, exist_ok=True)
+        self._file = StatusFile(spec.directory / "status.json")
+        self._status = self._file.status
+        self._logs = JobLogs(spec.directory / "logs", spec.logs, limit=log_limit)
+        self._uploader = LogUploader(self._logs, store)
+        self._report = io.StringIO()
+        self._progress_at = 0.0
+        self._folder = {name: spec.directory / name for name in _FOLDERS}
+
+    def run(self, end_orphans: Callable[[], None]) -> Status:
+        (self._spec.directory / "pid").write_text(f"{self._status.pid}\n", encoding="ascii")
+        self._status.started = now()
+        self._file.enter("Preparing", "reading the job")
+        self._logs.append(STD_LOG, "Azure Machine Learning Batch Inference Start\n")
+        self._logs.say("No started flag set. Skip creating started flag.")
+        self._logs.replace(README, README_TEXT)
+        self._logs.say_of_pipeline(f"Submitting 1 runs, first five are: {self._spec.step[:8]}:{self._spec.step}")
+        self._uploader.start()
+        end: JobStatus = "Failed"
+        try:
+            self._score()
+            end = "Completed"
+        except Cancelled:
+            end = "Canceled"
+            self._file.enter("CancelRequested", "cancelling")
+            self._logs.say("The job was cancelled.")
+        except (JobFailed, ScriptFailed, OutputExists, EnvironmentFailed, BlobError) as error:
+            otherwise = "SystemError" if isinstance(error, BlobError) else "UserError"
+            self._fail(str(error), getattr(error, "code", otherwise))
+            if isinstance(error, ScriptFailed):
+                self._logs.say((error.error.traceback + _RUN_FAILED) if error.error else _RUN_FAILED)
+        except Exception as error:  # noqa: BLE001 - the job must end with a status whatever happens; nothing is hidden
+            self._logs.say(traceback.format_exc())
+            self._fail(f"the scoring runtime itself failed: {type(error).__name__}: {error}", "SystemError")
+        end_orphans()
+        self._finish(end)
+        return self._status
+
+    def _score(self) -> None:
+        spec = self._spec
+        script = self._check_deployment()
+        if spec.settings.output_action == "AppendRow":
+            refuse_existing(self._store, spec.output)
+        self._phase("downloading code")
+        self._fetch_code(script)
+        model_dir = self._fetch_model()
+        files = self._list_input()
+        mini_batches = split(sorted(files), spec.settings.mini_batch_size)
+        self._status.tally = Tally(len(files), len(mini_batches))
+        python = self._resolve_environment()
+        self._fetch_input(files)
+        self._file.enter("Queued", "starting workers")
+        self._run_pool(script, model_dir, python, mini_batches)
+        self._file.enter("Finalizing", "writing the output")
+        self._write_output()
+
+    def _check_deployment(self) -> str:
+        """The scoring script's path in the code folder, once the deployment is known to be one that can run."""
+        spec = self._spec
+        if spec.code is None and spec.model is not None and spec.model.is_mlflow:
+            raise JobFailed(
+                f"model {spec.model.name}:{spec.model.version} is an MLflow model without a scoring script: this lab "
+                "does not score those yet. Give the deployment a code configuration and an environment."
+            )
+        if spec.code is None:
+            raise JobFailed("the deployment has no code configuration: a custom model needs a code asset and a script")
+        if spec.environment is None:
+            raise JobFailed(NO_ENVIRONMENT)
+        script = spec.code.scoring_script
+        if not script or PurePosixPath(script).is_absolute() or ".." in PurePosixPath(script).parts:
+            raise JobFailed(f"scoring script {script!r} must be a path inside the code folder")
+        return str(PurePosixPath(script))
+
+    def _fetch_code(self, script: str) -> None:
+        assert self._spec.code is not None  # noqa: S101 - _check_deployment() refused that
+        source = self._spec.code.blobs
+        files = blobs_below(self._store, source)
+        if not files:
+            raise JobFailed(f"code {source} has no files: was its upload deleted?")
+        if script not in files:
+            others = [name for name in files if name.endswith(".py")][:5]
+            hint = f" (it has {', '.join(others)})" if others else " (it has no Python file)"
+            raise JobFailed(f"scoring script {script!r} is not in code {source}{hint}")
+        root = self._folder["code"]
+        targets = [(item.name, safe_target(root, name)) for name, item in files.items()]
+        download_all(self._store, source.container, targets, self._cancel)
+        self._logs.say(f"code: {len(files)} files of {source}, scoring script {script}")
+
+    def _fetch_model(self) -> Path | None:
+        """AZUREML_MODEL_DIR: the registered folder by its name inside it, or the registered file directly below."""
+        model = self._spec.model
+        if model is None:
+            return None
+        self._phase("downloading model")
+        home = safe_target(self._folder["azureml-models"], f"{model.name}/{model.version}")
+        home.mkdir(parents=True)
+        targets = self._model_targets(model, home)
+        if not targets:
+            raise JobFailed(f"model {model.name}:{model.version}: nothing is at {model.blobs}: was its upload deleted?")
+        download_all(self._store, model.blobs.container, targets, self._cancel)
+        self._logs.say(f"model {model.name}:{model.version}: {len(targets)} files of {model.blobs}")
+        return home
+
+    def _model_targets(self, model: ModelSpec, home: Path) -> list[tuple[str, Path]]:
+        if model.blobs.path and self._store.exists(model.blobs):
+            return [(model.blobs.path, safe_target(home, model.blobs.name))]
+        folder = home / model.blobs.name if model.blobs.path else home
+        return [(item.name, safe_target(folder, name)) for name, item in blobs_below(self._store, model.blobs).items()]
+
+    def _list_input(self) -> dict[str, str]:
+        """File name, relative to the input folder -> blob name; never empty."""
+        source = self._spec.input.blobs
+        if self._spec.input.type == "UriFile":
+            files = {source.name: source.path} if source.path and self._store.exists(source) else {}
+        else:
+            files = {name: item.name for name, item in blobs_below(self._store, source).items()}
+        if not files:
+            raise JobFailed(f"{NO_DATA.format(id=source)} (input {source}, {self._spec.input.type})")
+        return files
+
+    def _resolve_environment(self) -> Path:
+        assert self._spec.environment is not None  # noqa: S101 - _check_deployment() refused that
+        environment: EnvironmentSpec = self._spec.environment
+        self._phase(f"building environment {environment}")
+        return self._environments(
+            environment, self._logs.say, lambda text: self._logs.append(BUILD_LOG, text), self._cancel
+        )
+
+    def _fetch_input(self, files: dict[str, str]) -> None:
+        self._phase(f"downloading input: 0 of {len(files)} files")
+        root = self._folder["input"]
+        targets = [(blob, safe_target(root, name)) for name, blob in files.items()]
+
+        def progress(done: int) -> None:
+            self._status.phase = f"downloading input: {done} of {len(files)} files"
+            self._file.touch()
+
+        download_all(self._store, self._spec.input.blobs.container, targets, self._cancel, progress=progress)
+        self._logs.say(f"input: {len(files)} files of {self._spec.input.blobs}")
+
+    def _run_pool(self, script: str, model_dir: Path | None, python: Path, mini_batches: list[MiniBatch]) -> None:
+        settings, tally = self._spec.settings, self._status.tally
+        workers = worker_count(settings, self._spec.max_workers, len(mini_batches))
+        if workers.reason:
+            self._logs.say(workers.reason)
+        for name in ("output", "scratch", "tmp"):
+            self._folder[name].mkdir(exist_ok=True)
+        launch = WorkerLaunch(
+            python,
+            self._worker_environment(python, model_dir),
+            {
+                "code_root": str(self._folder["code"]),
+                "script": str(self._folder["code"] / script),
+                "argv": self._arguments(script),
+                "logging_level": settings.logging_level,
+                "output_action": settings.output_action,
+                "output_dir": str(self._folder["output"]),
+            },
+            self._folder["scratch"],
+            self._folder["input"],
+        )
+        csv.writer(self._report).writerow(
+            ["mini-batch", "first_file", "files", "tries", "succeeded_items", "seconds", "reason"]
+        )
+        parts = Parts(self._folder["parts"])
+        pool = WorkerPool(
+            launch,
+            settings,
+            mini_batches,
+            workers.count,
+            tally=tally,
+            parts=parts,
+            logs=self._logs,
+            cancellation=self._cancel,
+            observe=self._observe,
+            record=self._record,
+        )
+        self._logs.say(
+            f"scoring {len(mini_batches)} mini-batches, {tally.total_items} files, {workers.count} process(es)"
+        )
+        self._file.enter("Running", f"scoring: 0 of {len(mini_batches)} mini-batches")
+        try:
+            pool.run()
+        finally:
+            self._observe([])
+            self._write_progress()
+        if tally.succeeded_items == 0 and settings.output_action == "AppendRow":
+            raise ScriptFailed(f"{NO_RESULT} First error:" if pool.first_error else NO_RESULT, pool.first_error)
+
+    def _write_output(self) -> None:
+        """Uploads what the script wrote by itself, then, with append_row, the rows: they mean that all is there."""
+        spec, tally = self._spec, self._status.tally
+        outputs: list[BlobPath] = []
+        for name, path in written_files(self._folder["output"]):
+            self._cancel.check()
+            blob = spec.output.folder.child(name)
+            upload_result(self._store, path, blob)
+            outputs.append(blob)
+        if spec.settings.output_action == "AppendRow":
+            self._cancel.check()
+            rows = self._folder["parts"] / "rows.all"
+            Parts(self._folder["parts"]).concatenate(rows)
+            upload_result(self._store, rows, spec.output)
+            outputs.append(spec.output)
+        self._status.outputs = outputs
+        self._logs.say(f"output: {len(outputs)} file(s) in {spec.output.folder}, {tally.rows} rows")
+
+    def _worker_environment(self, python: Path, model_dir: Path | None) -> dict[str, str]:
+        """All a script sees: the deployment's variables and the service's, nothing of this machine or of the lab."""
+        settings = self._spec.settings
+        return {
+            **settings.environment_variables,
+            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self._spec.directory),
+            "TMPDIR": str(self._folder["tmp"]),
+            "LANG": "C.UTF-8",
+            "PYTHONNOUSERSITE": "1",
+            "AZUREML_BI_OUTPUT_PATH": str(self._folder["output"]),
+            "AZUREML_RUN_ID": self._spec.name,
+            "AZUREML_NODE_COUNT": str(settings.instance_count),
+            **({"AZUREML_MODEL_DIR": str(model_dir)} if model_dir else {}),
+        }
+
+    def _arguments(self, script: str) -> list[str]:
+        """The driver's arguments, which a worker of the service keeps in sys.argv."""
+        settings = self._spec.settings
+        action = "append_row" if settings.output_action == "AppendRow" else "summary_only"
+        return [
+            *("--client_sdk_version", "lab"),
+            *("--scoring_module_name", script),
+            *("--mini_batch_size", str(settings.mini_batch_size)),
+            *("--error_threshold", str(settings.error_threshold)),
+            *("--output_action", action),
+            *("--logging_level", settings.logging_level),
+            *("--run_invocation_timeout", f"{settings.timeout_seconds:g}"),
+            *("--run_max_try", str(settings.tries)),
+            *("--create_snapshot_at_runtime", "True"),
+            *("--append_row_file_name", settings.output_file_name),
+            *("--append_row_dataframe_header", "False"),
+            *("--output", str(self._folder["output"])),
+            *("--process_count_per_node", str(settings.max_concurrency_per_instance)),
+            *("--input_fds_0", str(self._folder["input"])),
+        ]
+
+    def _phase(self, phase: str) -> None:
+        self._cancel.check()
+        self._file.enter("Preparing", phase)
+
+    def _observe(self, process_groups: list[int]) -> None:
+        """Keeps the status file up to date, and the progress log once a second."""
+        tally = self._status.tally
+        finished = tally.done_mini_batches + tally.failed_mini_batches
+        self._status.phase = f"scoring: {finished} of {tally.total_mini_batches} mini-batches"
+        self._status.process_groups = process_groups
+        self._status.logs = self._logs.uploaded
+        self._file.touch()
+        if time.monotonic() - self._progress_at >= 1:
+            self._write_progress()
+
+    def _write_progress(self) -> None:
+        self._progress_at = time.monotonic()
+        tally = self._status.tally
+        self._logs.replace(
+            self._logs.progress,
+            f"{now()}\nmini-batches: {tally.total_mini_batches} in total, {tally.done_mini_batches} done, "
+            f"{tally.failed_mini_batches} failed\nitems: {tally.total_items} in total, "
+            f"{tally.succeeded_items} succeeded, {tally.failed_items} failed\nrows: {tally.rows}\n",
+        )
+
+    def _record(
+        self, mini_batch: MiniBatch, tries: int, items: int, seconds: float, failure: ScriptError | None
+    ) -> None:
+        """One line per mini-batch in the job report."""
+        row: list[Any] = [mini_batch.index, mini_batch.files[0], len(mini_batch.files), tries, items, f"{seconds:.3f}"]
+        csv.writer(self._report).writerow([*row, str(failure) if failure else ""])
+
+    def _fail(self, message: str, code: str) -> None:
+        self._status.error = (code, message)
+        self._logs.say(message)
+
+    def _finish(self, end: JobStatus) -> None:
+        """Last logs, tidying, last status, in this order: whoever sees the end finds everything in its place."""
+        tally = self._status.tally
+        if self._report.getvalue():
+            self._logs.replace(MINI_BATCHES, self._report.getvalue())
+        error = f"error: {self._status.error[1]}\n" if self._status.error else ""
+        self._logs.replace(
+            RESULT,
+            f"The job is {end}.\n{error}total items: {tally.total_items}\nsucceeded items: {tally.succeeded_items}\n"
+            f"failed items: {tally.failed_items}\n",
+        )
+        self._logs.append(
+            STD_LOG,
+            "Azure Machine Learning Batch Inference End\n"
+            "Cleaning up all outstanding Run operations, waiting 300.0 seconds\n",
+        )
+        self._logs.say_of_pipeline(f"Completing processing run id {self._spec.step}.")
+        self._logs.close()
+        sent = self._uploader.finish(within_seconds=_CANCEL_UPLOAD_SECONDS if end == "Canceled" else None)
+        if not sent:
+            self._logs.say(f"logs could not all be copied to blobs: {self._uploader.failure or 'no time was left'}")
+            self._logs.close()
+        self._status.logs = self._logs.uploaded
+        if end != "Canceled":
+            self._tidy()
+        self._file.enter(end, "")
+        if end == "Canceled":
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Removes all but logs and status; what cannot be removed is left and told."""
+        for name, folder in self._folder.items():
+            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                self._logs.say(f"folder {name} of the job could not be removed wholly")
+                self._logs.close()

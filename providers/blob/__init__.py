@@ -1,0 +1,28 @@
+"""Folders and blobs: a scan that touches no network, uploads that can be broken off, and small reads."""
+
+from .container import Blob, container, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes, read_text
+from .errors import BlobError, BlobMissing
+from .folder import FileEntry, Folder, FolderError, manifest, scan
+from .upload import Uploaded, delete_prefix, exists, upload
+
+__all__ = [
+    "Blob",
+    "BlobError",
+    "BlobMissing",
+    "FileEntry",
+    "Folder",
+    "FolderError",
+    "Uploaded",
+    "container",
+    "delete_below",
+    "delete_blob",
+    "delete_prefix",
+    "exists",
+    "list_blobs",
+    "manifest",
+    "put_if_absent",
+    "read_bytes",
+    "read_text",
+    "scan",
+    "upload",
+]

@@ -1,0 +1,159 @@
+"""Blob containers: the door to one, and small reads and writes in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from random import random
+from typing import Any
+from urllib.parse import urlsplit
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline.transport import HttpTransport
+from azure.storage.blob import ContainerClient, ExponentialRetry
+
+from providers.arm import credentials
+from providers.arm.clouds import PUBLIC, Cloud
+from providers.arm.retries import ATTEMPTS, pause, retry_after
+
+from .errors import BlobError, translated
+
+BLOCK = 8 * 1024 * 1024
+"""Bytes: a file above this is sent in blocks of this size, so that a break costs one block."""
+_CONCURRENCY = 8
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One blob in a listing. `sha256` is what `upload` noted with it, else empty."""
+
+    name: str
+    size: int
+    sha256: str
+    etag: str
+
+
+class _Retry(ExponentialRetry):
+    """The SDK's own policy, with the clock as a parameter."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        super().__init__(initial_backoff=1, increment_base=2, retry_total=5, random_jitter_range=1)
+        self._sleep = sleep
+
+    def sleep(self, settings: dict[str, Any], transport: Any) -> None:  # noqa: ARG002 - the SDK's signature
+        self._sleep(self.get_backoff_time(settings))
+
+    def send(self, request: Any) -> Any:
+        """Tries 429 again as well, which the SDK takes for final, after what its Retry-After asks for."""
+        body = request.http_request.body
+        start = body.tell() if hasattr(body, "seek") else None
+        for attempt in range(1, ATTEMPTS + 1):
+            response = super().send(request)  # type: ignore[no-untyped-call]
+            if response.http_response.status_code != 429 or attempt == ATTEMPTS:
+                break
+            self._sleep(pause(attempt, retry_after(response.http_response.headers), random))
+            if start is not None:
+                body.seek(start)
+        return response
+
+
+def container(
+    account_url: str,
+    name: str,
+    cloud: Cloud = PUBLIC,
+    *,
+    key: str | None = None,
+    credential: TokenCredential | None = None,
+    transport: HttpTransport[Any, Any] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ContainerClient:
+    """The container `name` of the account at `account_url` (`https://<account>.blob.core.windows.net`).
+
+    Signs in with Entra ID; a storage key is used only when it is given. Answers of 408 and 5xx and broken connections
+    are tried again 5 times, after 1, 3, 5, 9 and 17 seconds or so, 429 by `arm.retries`. Nothing is sent here.
+
+    Raises BlobError when the URL is not one of the cloud's own storage hosts.
+    """
+    if not cloud.admits(account_url, cloud.storage_audience) or urlsplit(account_url).path.strip("/"):
+        raise BlobError(
+            f"not a blob account of the {cloud.name} cloud: {account_url.split('?', maxsplit=1)[0]!r}; "
+            f"it reads https://<account>.blob.{cloud.storage_suffix}",
+            code="ForeignHost",
+        )
+    options: dict[str, Any] = {} if transport is None else {"transport": transport}
+    return ContainerClient(
+        account_url,
+        name,
+        credential=key or credential or credentials.credential(cloud),
+        retry_policy=_Retry(sleep),
+        connection_timeout=15,
+        read_timeout=60,
+        permit_redirects=False,
+        max_single_put_size=BLOCK,
+        max_block_size=BLOCK,
+        **options,
+    )
+
+
+def list_blobs(container: ContainerClient, prefix: str) -> Iterator[Blob]:
+    """Every blob whose name begins with `prefix`, in order of name."""
+    with translated("list blobs", _where(container, prefix)):
+        for item in container.list_blobs(name_starts_with=prefix, include=["metadata"]):
+            noted = item.metadata or {}
+            if noted.get("hdi_isfolder") == "true":
+                continue  # a folder of an account with hierarchical names: no content
+            # A listing gives the tag bare, and conditions take it in quotes.
+            yield Blob(item.name, item.size or 0, noted.get("sha256", ""), '"{}"'.format((item.etag or "").strip('"')))
+
+
+def read_bytes(container: ContainerClient, path: str, limit: int) -> bytes:
+    """A blob's whole content. Raises BlobMissing, and BlobError when it has more than `limit` bytes."""
+    where = _where(container, path)
+    with translated("read blob", where):
+        download = container.download_blob(path, max_concurrency=1)
+        if download.size > limit:
+            raise BlobError(
+                f"read blob: it has {download.size} bytes, more than {limit}", code="TooLarge", arm_id=where
+            )
+        return download.readall()
+
+
+def read_text(container: ContainerClient, path: str, limit: int) -> str:
+    """As `read_bytes`, as UTF-8 with a replacement sign for what is not."""
+    return read_bytes(container, path, limit).decode("utf-8-sig", errors="replace")
+
+
+def put_if_absent(container: ContainerClient, path: str, content: bytes) -> bool:
+    """Write a blob unless there is one of that name; whether it was written."""
+    with translated("write blob", _where(container, path)):
+        try:
+            container.upload_blob(path, content, length=len(content), overwrite=False)
+        except ResourceExistsError:
+            return False
+        return True
+
+
+def delete_blob(container: ContainerClient, path: str) -> bool:
+    """Delete a blob with its snapshots; False when there was none."""
+    with translated("delete blob", _where(container, path)):
+        try:
+            container.delete_blob(path, delete_snapshots="include")
+        except ResourceNotFoundError:
+            return False
+        return True
+
+
+def delete_below(container: ContainerClient, prefix: str) -> int:
+    """Delete every blob below `prefix`, which ends with a slash; how many there were. Absence is success."""
+    if not prefix.endswith("/") or not prefix.strip("/"):
+        raise ValueError(f"prefix: must be a folder and end with a slash, got {prefix!r}")
+    with ThreadPoolExecutor(max_workers=_CONCURRENCY) as pool:
+        names = [blob.name for blob in list_blobs(container, prefix)]
+        return sum(pool.map(lambda name: delete_blob(container, name), names))
+
+
+def _where(container: ContainerClient, path: str) -> str:
+    return f"{container.url.split('?', maxsplit=1)[0]}/{path}"

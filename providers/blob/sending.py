@@ -1,0 +1,227 @@
+"""The files of one folder on their way to blob storage: copied inside the account, or sent, side by side."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import BlobBlock, ContainerClient
+
+from .container import BLOCK, Blob
+from .errors import BlobError, translated
+from .folder import FileEntry, changed, local_file
+
+Progress = Callable[[str], None]
+"""Receives short phrases such as `12 of 40 files, 3.1 of 9.8 MB, 4 s`."""
+
+
+class Tally:
+    """What is done so far, from many threads, and the phrase that tells it."""
+
+    def __init__(
+        self,
+        entries: tuple[FileEntry, ...],
+        missing: list[FileEntry],
+        progress: Progress | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.sent = 0
+        self.copied = 0
+        self._files = len(entries)
+        self._done = len(entries) - len(missing)
+        self._total = sum(entry.size for entry in entries)
+        self._bytes = self._total - sum(entry.size for entry in missing)
+        self._progress = progress
+        self._clock = clock
+        self._start = clock()
+        self._lock = threading.Lock()
+
+    def add(self, *, size: int = 0, sent: bool = False, copied: bool = False, file: bool = False) -> None:
+        with self._lock:
+            self._bytes += size
+            self.sent += size if sent else 0
+            self.copied += copied
+            self._done += file
+            if self._progress is not None:
+                self._progress(
+                    f"{self._done} of {self._files} files, {self._bytes / 1e6:.1f} of {self._total / 1e6:.1f} MB, "
+                    f"{self._clock() - self._start:.0f} s"
+                )
+
+
+class Sending:
+    """The files of one folder on their way to one prefix."""
+
+    def __init__(
+        self, root: str, container: ContainerClient, prefix: str, there: Mapping[str, Blob], tally: Tally
+    ) -> None:
+        self.tally = tally
+        self._root = root
+        self._container = container
+        self._prefix = prefix
+        self._there = there
+
+    def run(self, missing: Sequence[FileEntry], earlier: Mapping[str, str], concurrency: int) -> None:
+        """Small files side by side; then large ones one after the other, their blocks side by side."""
+        large = [entry for entry in missing if entry.size > BLOCK]
+        with ThreadPoolExecutor(max_workers=concurrency) as pool:
+            futures = [
+                pool.submit(self._copy_or_send, entry, earlier.get(entry.sha256))
+                for entry in missing
+                if entry.size <= BLOCK
+            ]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+                for future in futures:
+                    if future.done():
+                        future.result()
+                for entry in large:
+                    source = earlier.get(entry.sha256)
+                    if not (source and self._copy(entry, source)):
+                        self._send_blocks(entry, pool, concurrency)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _copy_or_send(self, entry: FileEntry, source: str | None) -> None:
+        if not (source and self._copy(entry, source)):
+            self._send(entry)
+
+    def _copy(self, entry: FileEntry, source: str) -> bool:
+        """Copy inside the account; False where that did not work, for whatever reason: the file is then sent.
+
+        Within one account Copy Blob reads the source with the caller's own token
+        (https://learn.microsoft.com/rest/api/storageservices/copy-blob#authorization), and ends at once as a rule.
+        """
+        target = self._container.get_blob_client(self._prefix + entry.path)
+        try:
+            url = self._container.get_blob_client(source).url
+            # Without metadata of its own the copy takes the source's, and with it the sha256 that is checked below.
+            answer = target.start_copy_from_url(url, **self._condition(entry))
+            if answer.get("copy_status") != "success":
+                target.abort_copy(str(answer["copy_id"]))
+                target.delete_blob()
+                return False
+            found = target.get_blob_properties()
+            if (found.size, (found.metadata or {}).get("sha256")) != (entry.size, entry.sha256):
+                target.delete_blob()
+                return False
+        except AzureError:
+            return False
+        self.tally.add(size=entry.size, copied=True, file=True)
+        return True
+
+    def _send(self, entry: FileEntry) -> None:
+        file = local_file(self._root, entry)
+        content = _read(file, entry)
+        with translated("write blob", self._where(entry)):
+            try:
+                self._container.upload_blob(
+                    self._prefix + entry.path,
+                    content,
+                    length=len(content),
+                    metadata={"sha256": entry.sha256},
+                    overwrite=True,  # what may be overwritten is in the condition
+                    **self._condition(entry),
+                )
+            except (ResourceExistsError, ResourceModifiedError):
+                self._same_or_raise(entry)
+        self.tally.add(size=entry.size, sent=True, file=True)
+
+    def _send_blocks(self, entry: FileEntry, pool: ThreadPoolExecutor, concurrency: int) -> None:
+        """Stage what is not staged yet, `concurrency` blocks at a time; commit if the whole is what was scanned."""
+        blob = self._container.get_blob_client(self._prefix + entry.path)
+        file = local_file(self._root, entry)
+        total = hashlib.sha256()
+        ids: list[str] = []
+        running: deque[Future[None]] = deque()
+        with translated("write blob", self._where(entry)):
+            staged = self._staged(entry)
+            for index, block in enumerate(_blocks(file)):
+                total.update(block)
+                name = _block_id(index, block)
+                ids.append(name)
+                if name in staged:
+                    self.tally.add(size=len(block))
+                    continue
+                while len(running) >= concurrency:
+                    running.popleft().result()
+
+                def stage(name: str = name, block: bytes = block) -> None:
+                    blob.stage_block(name, block, length=len(block))
+                    self.tally.add(size=len(block), sent=True)
+
+                running.append(pool.submit(stage))
+            while running:
+                running.popleft().result()
+            if total.hexdigest() != entry.sha256:
+                raise changed(file, entry)
+            try:
+                blob.commit_block_list(
+                    [BlobBlock(name) for name in ids],
+                    metadata={"sha256": entry.sha256},
+                    **self._condition(entry),
+                )
+            except (ResourceExistsError, ResourceModifiedError):
+                self._same_or_raise(entry)
+        self.tally.add(file=True)
+
+    def _staged(self, entry: FileEntry) -> set[str]:
+        """Ids of the blocks that a broken upload of this file left behind: they name their content."""
+        try:
+            _, uncommitted = self._container.get_blob_client(self._prefix + entry.path).get_block_list("uncommitted")
+        except ResourceNotFoundError:
+            return set()
+        return {block.id for block in uncommitted}
+
+    def _condition(self, entry: FileEntry) -> dict[str, Any]:
+        """Replace exactly what was listed, and create only where nothing was, as the SDK's keywords.
+
+        `etag` must be left out, not None, where there is none: the SDK would hand it on to the transport.
+        """
+        blob = self._there.get(entry.path)
+        if blob is None:
+            return {"match_condition": MatchConditions.IfMissing}
+        return {"etag": blob.etag, "match_condition": MatchConditions.IfNotModified}
+
+    def _same_or_raise(self, entry: FileEntry) -> None:
+        """Somebody was first: fine when it is the same content (our own lost answer, or a second run), else refused."""
+        found = self._container.get_blob_client(self._prefix + entry.path).get_blob_properties()
+        if found.size != entry.size or (found.metadata or {}).get("sha256") != entry.sha256:
+            raise BlobError(
+                f"another upload wrote other content to {self._prefix}{entry.path} meanwhile; run again",
+                code="StrangerInUpload",
+                arm_id=self._where(entry),
+            )
+
+    def _where(self, entry: FileEntry) -> str:
+        return f"{self._container.url}/{self._prefix}{entry.path}"
+
+
+def _read(file: Path, entry: FileEntry) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise changed(file, entry) from error
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise changed(file, entry)
+    return content
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while block := opened.read(BLOCK):
+            yield block
+
+
+def _block_id(index: int, block: bytes) -> str:
+    """A block's id: its place and its content. All ids of a blob must have one length."""
+    return base64.b64encode(f"{index:06d}-{hashlib.sha256(block).hexdigest()[:32]}".encode()).decode()

@@ -1,0 +1,94 @@
+"""A local folder, uploaded to a path that carries its content: `<project>/<stack>/<name>/<digest>/` in a datastore.
+
+Nothing is ever overwritten: other content is another path, and the old one goes at the end of a successful run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi import Input, ResourceOptions
+from pulumi.dynamic import CheckResult, CreateResult, ReadResult, Resource, UpdateResult
+
+from providers import dynamic_host, schema
+from providers.blob import Folder, delete_prefix, exists, upload
+from providers.datastore import BlobLocation, check_datastore_uri, find, locate, open_container
+from providers.kind import GONE, AzureArgs, Kind, resource_props, without_provider
+from providers.schema import LOCAL, REPLACE, prop
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobFolderArgs(AzureArgs):
+    uri: Input[str] = prop(
+        "Datastore uri of the place, whose last part is the digest.",
+        check=check_datastore_uri,
+        change=REPLACE,
+        wire=None,
+    )
+    root: Input[str] = prop(
+        "Name of the folder at that place that the files go to; empty for a single file.", change=REPLACE, wire=None
+    )
+    source: Input[str] = prop("The local folder or file.", change=LOCAL, wire=None)
+    digest: Input[str] = prop("SHA-256 over the names and contents of its files.", change=REPLACE, wire=None)
+    files: Input[int] = prop("How many files.", change=LOCAL, wire=None)
+    bytes: Input[int] = prop("Their size, in bytes.", change=LOCAL, wire=None)
+    shared_key: Input[bool] = prop(
+        "Use the storage account's key instead of an Entra ID token.", default=False, change=LOCAL, wire=None
+    )
+
+
+class BlobFolderKind(Kind):
+    args = BlobFolderArgs
+
+    def check(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> CheckResult:
+        result = super().check(olds, news)
+        inputs = result.inputs
+        if not olds and not result.failures and not schema.is_unknown([inputs["files"], inputs["bytes"]]):
+            count = "1 file" if inputs["files"] == 1 else f"{inputs['files']} files"
+            dynamic_host.progress()(f"{count}, {size(inputs['bytes'])} to upload")
+        return result
+
+    def create(self, props: Mapping[str, Any]) -> CreateResult:
+        location = locate(props["uri"], props)
+        upload(
+            Folder(props["source"], props["digest"], int(props["files"]), int(props["bytes"])),
+            open_container(location, props),
+            _prefix(location),
+            root=props["root"],
+            progress=dynamic_host.progress(),
+        )
+        return CreateResult(location.url, self.owned(props))
+
+    def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
+        location = find(props["uri"], props)
+        if location is None or not exists(open_container(location, props), _prefix(location), props["digest"]):
+            return GONE
+        inputs = self.owned(props)
+        return ReadResult(id_, inputs, inputs)
+
+    def update(self, _id: str, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
+        """NO-OP: what can change without another path (where the folder lies locally) is not in the cloud."""
+        return UpdateResult(without_provider(news))
+
+    def delete(self, _id: str, props: Mapping[str, Any]) -> None:
+        location = find(props["uri"], props)
+        if location is not None:
+            delete_prefix(open_container(location, props), _prefix(location))
+
+
+class BlobFolder(Resource, module="azureml", name="BlobFolder"):
+    def __init__(self, name: str, args: BlobFolderArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__(BlobFolderKind(), name, resource_props(args, ()), opts)
+
+
+def _prefix(location: BlobLocation) -> str:
+    return location.path.rstrip("/") + "/"
+
+
+def size(count: float) -> str:
+    """`3174` -> `3.1 kB`, as people read it."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

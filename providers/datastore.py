@@ -1,0 +1,100 @@
+"""Where a datastore's blobs really lie, and how a path in one is written."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from azure.storage.blob import ContainerClient
+
+from providers.arm import cloud
+from providers.arm.ids import ArmId
+from providers.blob import container
+from providers.kind import API_VERSION, Refusal, client
+
+_URI = re.compile(
+    r"azureml://subscriptions/(?P<s>[^/]+)/resourcegroups/(?P<g>[^/]+)/workspaces/(?P<w>[^/]+)"
+    r"/datastores/(?P<d>[^/]+)/paths/(?P<path>.*)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class BlobLocation:
+    """A path in a container: what a datastore uri comes down to."""
+
+    datastore_id: str
+    account_url: str
+    container: str
+    path: str
+
+    @property
+    def url(self) -> str:
+        return f"{self.account_url}/{self.container}/{self.path}"
+
+
+def datastore_uri(datastore_id: str, path: str) -> str:
+    """The long form, which the service takes everywhere; the short one means another workspace in another call."""
+    id_ = ArmId.parse(datastore_id)
+    return (
+        f"azureml://subscriptions/{id_.subscription}/resourcegroups/{id_.group}"
+        f"/workspaces/{id_.part('workspaces')}/datastores/{id_.name}/paths/{path}"
+    )
+
+
+def check_datastore_uri(value: Any) -> Any:
+    """For `prop(check=...)`."""
+    if not _URI.fullmatch(value):
+        raise ValueError(
+            "must be azureml://subscriptions/<id>/resourcegroups/<g>/workspaces/<w>/datastores/<d>/paths/<p>"
+        )
+    return value
+
+
+def datastore_of(uri: str) -> str:
+    """The ARM id of the datastore in a long-form uri."""
+    found = _URI.fullmatch(uri)
+    if not found:
+        raise ValueError(f"not a datastore uri: {uri!r}")
+    return (
+        f"/subscriptions/{found['s']}/resourceGroups/{found['g']}/providers/Microsoft.MachineLearningServices"
+        f"/workspaces/{found['w']}/datastores/{found['d']}"
+    )
+
+
+def locate(uri: str, props: Mapping[str, Any]) -> BlobLocation:
+    """Look the datastore up and say where `uri` lies; only blob datastores have an answer."""
+    found = find(uri, props)
+    if found is None:
+        raise Refusal(
+            f"{datastore_of(uri)} does not exist; set `datastore` to one of the workspace's datastores",
+            name="datastore-missing",
+        )
+    return found
+
+
+def find(uri: str, props: Mapping[str, Any]) -> BlobLocation | None:
+    """As `locate`; None where the datastore is gone, with its workspace perhaps: nothing of ours can be there."""
+    datastore_id = datastore_of(uri)
+    body = client(props).get(datastore_id, api_version=API_VERSION)
+    if body is None:
+        return None
+    properties = body["properties"]
+    if properties.get("datastoreType") != "AzureBlob":
+        raise Refusal(
+            f"{datastore_id} is {properties.get('datastoreType')}; batch scoring reads and writes AzureBlob ones",
+            name="datastore-of-another-kind",
+        )
+    account_url = f"{properties.get('protocol') or 'https'}://{properties['accountName']}.blob.{properties['endpoint']}"
+    return BlobLocation(datastore_id, account_url, properties["containerName"], uri.partition("/paths/")[2])
+
+
+def open_container(location: BlobLocation, props: Mapping[str, Any]) -> ContainerClient:
+    """A client of the location's container, with an Entra ID token; or the account's key where that is asked for."""
+    key = None
+    if props.get("shared_key"):
+        secrets = client(props).post(
+            f"{location.datastore_id}/listSecrets", {}, api_version=API_VERSION, idempotent=True
+        )
+        key = secrets["key"]
+    return container(location.account_url, location.container, cloud(str(props["cloud"])), key=key)

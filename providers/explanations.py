@@ -1,0 +1,547 @@
+"""Errors that end the search: what an error means, which setting it is about, and what to do.
+
+One table. `explain` finds the entry of an error by what the service said, in this order: its codes (the inner ones too:
+Azure Machine Learning says `UserError` on top), its words where it has no code of its own, the kind of error. This
+project's own refusals name their entry. docs/errors.md is written from the table (`python -m stacks.errors`).
+
+Codes and words are the service's, from published traffic, documentation and issues; where only words are known (most
+of Azure Machine Learning's), the words of https://github.com/Azure issues are matched, and the lab uses the same.
+"""
+
+import re
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from providers.arm import errors as arm
+from providers.arm.errors import ArmError
+from providers.arm.redact import redact
+from providers.blob import BlobError, FolderError
+from providers.dynamic_host import InitFailed
+
+PAGE = "docs/errors.md"
+
+
+class Refusal(Exception):
+    """A request that this project will not carry out, or whose outcome is not what was asked; it says what to do.
+
+    `name` is its entry in the table.
+    """
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """An entry. `cause` and `remedy` are half sentences: `-> <cause>; <remedy>`."""
+
+    name: str
+    """The anchor in docs/errors.md; a public name."""
+    cause: str
+    setting: str
+    """The setting, property or role that it is about."""
+    remedy: str
+    codes: tuple[str, ...] = ()
+    """Of the service, in any letter case."""
+    words: str = ""
+    """A regular expression, searched in the message in any letter case."""
+    kinds: tuple[type[Exception], ...] = ()
+    """Errors of these kinds that nothing above explains."""
+    own: bool = False
+    """Named by the error itself, which is this project's and says in its own words what to do."""
+
+    def fits(self, error: Exception) -> bool:
+        """Whether this is the entry of an error that does not name its own."""
+        if self.own:
+            return False
+        codes = error.codes if isinstance(error, ArmError) else frozenset()
+        if codes & {code.lower() for code in self.codes}:
+            return True
+        if self.words and isinstance(error, ArmError) and re.search(self.words, error.message, re.IGNORECASE):
+            return True
+        return isinstance(error, self.kinds)
+
+
+SERVICE = (
+    Explanation(
+        name="empty-tag-values",
+        cause="a tag has no value: of your settings, on the endpoint, or one that an Azure Policy adds on the way",
+        setting="tags, endpoint.tags, deployments.<name>.tags",
+        remedy="give every tag a value, also the resource group's and subscription's that a policy hands down",
+        words=r"tag values must not be null or empty",
+    ),
+    Explanation(
+        name="endpoint-name-taken",
+        cause="endpoint names are unique in a region, over all subscriptions, and somebody has this one",
+        setting="endpoint.name",
+        remedy="set another name, or leave it out: the default has a suffix of its own",
+        codes=("EndpointNameAlreadyExists",),
+        words=r"already an endpoint with this name|endpoint name .* (is taken|not available)",
+    ),
+    Explanation(
+        name="name-deleted-recently",
+        cause="something of this name was deleted, and the service still keeps the name",
+        setting="the resource's name",
+        remedy="wait until it is purged, or use another name or content",
+        codes=("SoftDeleted",),
+        words=r"soft-deleted|deleted version .* cannot be (re)?created",
+    ),
+    Explanation(
+        name="asset-registered-with-other-content",
+        cause="a version of an asset never changes, and this one is registered with other content",
+        setting="deployments.<name>.code, .model, .environment",
+        remedy="use another name or version; assets of this project carry their content in their name",
+        codes=("AssetCannotBeChanged",),
+        words=r"already registered and cannot be changed|asset paths cannot be updated",
+    ),
+    Explanation(
+        name="user-assigned-identity",
+        cause="batch endpoints refuse user-assigned identities, although the specification has them "
+        "(azure-rest-api-specs#40149)",
+        setting="endpoint.identity.type",
+        remedy="use SystemAssigned or leave it out; a job's identity is that of its compute (compute.identity_type)",
+        codes=("UserAssignedIdentityNotSupported",),
+        words=r"user[- ]?assigned (managed )?identit\w+ (is|are) not supported",
+    ),
+    Explanation(
+        name="api-version-not-available",
+        cause="this api-version is not offered for the resource in this region or cloud",
+        setting="api_version",
+        remedy="set one of those that the message lists",
+        codes=("NoRegisteredProviderFound", "InvalidApiVersionParameter", "UnsupportedApiVersion"),
+    ),
+    Explanation(
+        name="provider-not-registered",
+        cause="the subscription has never used Azure Machine Learning",
+        setting="subscription_id",
+        remedy="run `az provider register --namespace Microsoft.MachineLearningServices` once and wait some minutes",
+        codes=("MissingSubscriptionRegistration", "SubscriptionNotRegistered"),
+    ),
+    Explanation(
+        name="quota",
+        cause="a limit of the subscription in this region is reached: endpoints, deployments, or cores of a VM family",
+        setting="compute.vm_size, compute.max_node_count",
+        remedy="delete what is not needed, use a smaller size or another region, or ask for more: "
+        "https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas",
+        codes=("QuotaExceeded", "ClusterMinNodesExceedCoreQuota", "InsufficientQuota"),
+        words=r"\bquota\b.*(exceed|reached)|(exceed|insufficient)\w* .*\bquota\b|limit of \d+ .* is reached",
+    ),
+    Explanation(
+        name="workspace-role-missing",
+        cause="who is signed in may not do this to this resource",
+        setting="role assignments of the identity",
+        remedy="give it the role 'AzureML Data Scientist' on the workspace (for a cluster of the stack's own also "
+        "'AzureML Compute Operator'), or Contributor; a new assignment takes some minutes to work",
+        codes=("AuthorizationFailed", "LinkedAuthorizationFailed"),
+    ),
+    Explanation(
+        name="policy",
+        cause="an Azure Policy forbids this resource as it is described",
+        setting="what the policy in the message asks for: often tags or location",
+        remedy="set what it asks for, or ask for an exemption",
+        codes=("RequestDisallowedByPolicy",),
+    ),
+    Explanation(
+        name="locked",
+        cause="a lock on the resource, its group or its subscription forbids this",
+        setting="management locks",
+        remedy="have the lock removed, and run again",
+        codes=("ScopeLocked",),
+    ),
+    Explanation(
+        name="subscription-not-found",
+        cause="the subscription does not exist, or who is signed in does not see it: another tenant, another cloud",
+        setting="subscription_id, cloud",
+        remedy="check both, and who is signed in (`az account show`)",
+        codes=("SubscriptionNotFound", "InvalidSubscriptionId"),
+    ),
+    Explanation(
+        name="resource-group-not-found",
+        cause="the resource group does not exist in this subscription",
+        setting="resource_group",
+        remedy="correct it: the group and the workspace must exist before a stack is deployed to them",
+        codes=("ResourceGroupNotFound",),
+    ),
+    Explanation(
+        name="workspace-not-found",
+        cause="the workspace does not exist in this resource group",
+        setting="workspace",
+        remedy="correct it: the workspace must exist before a stack is deployed to it",
+        words=r"the resource 'Microsoft\.MachineLearningServices/workspaces/[^/']+' under resource group .* not found",
+    ),
+    Explanation(
+        name="region",
+        cause="a resource must be in its workspace's region, and that region must offer it",
+        setting="location",
+        remedy="set `location` to the workspace's region",
+        codes=("LocationNotAvailableForResourceType", "InvalidResourceLocation", "LocationRequired"),
+    ),
+    Explanation(
+        name="default-deployment-in-use",
+        cause="the deployment is the endpoint's default, and the service does not delete that",
+        setting="default",
+        remedy="let another deployment be the default first; `up` does both in that order",
+        words=r"is the default deployment of the endpoint",
+    ),
+    Explanation(
+        name="default-deployment-missing",
+        cause="the default names a deployment that the endpoint does not have",
+        setting="default",
+        remedy="run `make refresh` and `make up`: somebody deleted the deployment",
+        words=r"the default deployment '.*' does not exist",
+    ),
+    Explanation(
+        name="no-valid-deployments",
+        cause="the caller named no deployment, and the endpoint has no default or none that is ready",
+        setting="default",
+        remedy="set `default`, or call with the header `azureml-model-deployment: <name>`",
+        codes=("NoValidDeployments",),
+        words=r"no valid deployments to route to|no default deployment",
+    ),
+    Explanation(
+        name="blob-role-missing",
+        cause="who is signed in may not read and write blobs of the workspace's storage account; Owner and Contributor "
+        "do not include it",
+        setting="role assignments of the identity",
+        remedy="give it the role 'Storage Blob Data Contributor' on the storage account or the container; a new "
+        "assignment takes some minutes to work",
+        codes=("AuthorizationPermissionMismatch",),
+    ),
+    Explanation(
+        name="storage-network",
+        cause="the storage account's firewall or network rules do not let this machine in, or the role "
+        "'Storage Blob Data Contributor' is missing",
+        setting="network rules of the storage account",
+        remedy="run where the storage account can be reached (a private endpoint, an allowed address); check the role",
+        codes=("AuthorizationFailure",),
+    ),
+    Explanation(
+        name="shared-keys-forbidden",
+        cause="this storage account forbids shared keys",
+        setting="shared_key",
+        remedy="leave `shared_key` out, so that uploads sign in with Entra ID, with the role 'Storage Blob Data "
+        "Contributor'",
+        codes=("KeyBasedAuthenticationNotPermitted",),
+    ),
+    Explanation(
+        name="storage-sign-in",
+        cause="blob storage refused the token or key",
+        setting="cloud, shared_key, the tenant that signs in",
+        remedy="check them and this machine's clock",
+        codes=("InvalidAuthenticationInfo", "AuthenticationFailed", "NoAuthenticationInformation"),
+    ),
+    Explanation(
+        name="container-missing",
+        cause="the datastore names a container that is not there or is being deleted",
+        setting="datastore",
+        remedy="check the workspace's datastore; restore the container, or set another datastore",
+        codes=("ContainerNotFound", "ContainerBeingDeleted"),
+    ),
+    Explanation(
+        name="storage-disabled",
+        cause="the storage account is disabled",
+        setting="datastore",
+        remedy="look at its subscription in the portal, or set another datastore",
+        codes=("AccountIsDisabled",),
+    ),
+    Explanation(
+        name="blob-immutable",
+        cause="a policy or a lease keeps this blob as it is",
+        setting="datastore",
+        remedy="use a datastore without such a policy, or break the lease",
+        codes=("BlobImmutableDueToPolicy", "LeaseIdMissing"),
+    ),
+    Explanation(
+        name="upload-collision",
+        cause="something that this upload did not write lies at its place, which is named after its content",
+        setting="datastore",
+        remedy="delete it: nothing else may write there; or run again when another run was uploading the same",
+        codes=("StrangerInUpload",),
+    ),
+    Explanation(
+        name="wrong-tenant",
+        cause="the token is for another tenant than the subscription's",
+        setting="AZURE_TENANT_ID",
+        remedy="sign in to the subscription's tenant: `az login --tenant <id>`, or set AZURE_TENANT_ID",
+        codes=("InvalidAuthenticationTokenTenant",),
+    ),
+    Explanation(
+        name="foreign-host",
+        cause="an address that an answer or a setting gave is not one of this cloud's own hosts, so it gets no token",
+        setting="cloud",
+        remedy="check `cloud`, and where the address came from",
+        codes=("ForeignHost",),
+    ),
+    Explanation(
+        name="sign-in",
+        cause="nobody could be signed in, or the token was refused",
+        setting="AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or `az login`",
+        remedy="sign in again, check that the secret has not expired, and this machine's clock",
+        codes=("ClientAuthenticationError", "CredentialUnavailableError"),
+        kinds=(arm.Unauthorized,),
+    ),
+    Explanation(
+        name="forbidden",
+        cause="who is signed in may not do this",
+        setting="role assignments of the identity",
+        remedy="ask for a role that has the action in the message",
+        kinds=(arm.Forbidden,),
+    ),
+    Explanation(
+        name="still-running",
+        cause="the wait ended before the operation did; it goes on in Azure",
+        setting="deadline, or Pulumi's customTimeouts",
+        remedy="run `make up` again: it takes up what is there; set a longer `deadline` if that is usual",
+        kinds=(arm.DeadlineExceeded,),
+    ),
+    Explanation(
+        name="operation-failed",
+        cause="the service began the operation and gave it up",
+        setting="what the message names",
+        remedy="mend that and run `make up` again: it goes on from what is there",
+        kinds=(arm.OperationFailed,),
+    ),
+    Explanation(
+        name="busy",
+        cause="another operation on the same resource has not ended",
+        setting="deadline",
+        remedy="run again when it has; do not run two stacks on one endpoint",
+        kinds=(arm.Busy,),
+    ),
+    Explanation(
+        name="conflict",
+        cause="the resource is in a state that refuses this",
+        setting="what the message names",
+        remedy="look at the resource's state in the portal; run `make refresh` and `make up`",
+        kinds=(arm.Conflict,),
+    ),
+    Explanation(
+        name="throttled",
+        cause="Azure was asked too often, and went on refusing",
+        setting="--parallel",
+        remedy="run again in some minutes, or with `ARGS='--parallel 8'`",
+        kinds=(arm.Throttled,),
+    ),
+    Explanation(
+        name="answer-lost",
+        cause="the connection broke before the whole answer came; the request may have been carried out",
+        setting="network and proxy",
+        remedy="run `make up` again: it looks at what is there before it does anything",
+        kinds=(arm.AnswerLost,),
+    ),
+    Explanation(
+        name="unreachable",
+        cause="no connection: name resolution, network, proxy or certificates",
+        setting="HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE",
+        remedy="check them: `curl https://<host>` must answer from this shell",
+        codes=(
+            "ServiceRequestError",
+            "ServiceResponseError",
+            "ServiceRequestTimeoutError",
+            "ServiceResponseTimeoutError",
+        ),
+        kinds=(arm.Unreachable,),
+    ),
+    Explanation(
+        name="not-azure",
+        cause="something else than Azure answered: a proxy, a sign-in page, a captive portal",
+        setting="HTTPS_PROXY, NO_PROXY",
+        remedy="open the network for the host in the message",
+        kinds=(arm.BadAnswer,),
+    ),
+    Explanation(
+        name="service-trouble",
+        cause="the service failed, and went on failing",
+        setting="none",
+        remedy="run again later; https://azure.status.microsoft, and support wants the correlation id",
+        kinds=(arm.ServerTrouble,),
+    ),
+    Explanation(
+        name="local-folder",
+        cause="a folder or file that is to be uploaded cannot be, or changed while it was",
+        setting="deployments.<name>.code, .model, smoke_job.input",
+        remedy="mend what the message names, and run again",
+        kinds=(FolderError,),
+    ),
+    Explanation(
+        name="not-found",
+        cause="something that the request refers to does not exist",
+        setting="the id in the message",
+        remedy="correct the id; run `make refresh` if somebody deleted it",
+        kinds=(arm.NotFound,),
+    ),
+    Explanation(
+        name="blob-storage",
+        cause="blob storage refused this",
+        setting="datastore",
+        remedy="see its code: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes",
+        kinds=(BlobError,),
+    ),
+    Explanation(
+        name="refused-by-the-service",
+        cause="the service does not take the request as it is",
+        setting="what the message names",
+        remedy="correct it; docs/configuration.md has every setting",
+        kinds=(arm.Invalid,),
+    ),
+)
+"""What Azure says. The first entry that fits is an error's."""
+
+OWN = (
+    Explanation(
+        name="not-ours",
+        cause="there is one of this name already, which this stack did not make",
+        setting="endpoint.adopt, deployments.<name>.adopt, or the name",
+        remedy="choose another name, or set `adopt: true` to take it over on purpose",
+        own=True,
+    ),
+    Explanation(
+        name="not-ours-to-delete",
+        cause="what is to be deleted does not carry this stack's tag any more",
+        setting="the tag pulumi-stack-owner",
+        remedy="delete it by hand, give it the tag and run destroy again, or forget it: `pulumi state delete <urn>`",
+        own=True,
+    ),
+    Explanation(
+        name="endpoint-of-another-stack",
+        cause="the endpoint is another stack's, and a default that two stacks write would go back and forth",
+        setting="endpoint.name, endpoint.adopt",
+        remedy="let one stack own the endpoint: give this one a name of its own, or adopt it",
+        own=True,
+    ),
+    Explanation(
+        name="endpoint-gone",
+        cause="somebody deleted the endpoint since the last run",
+        setting="none",
+        remedy="`make refresh` notices, the next `make up` creates it",
+        own=True,
+    ),
+    Explanation(
+        name="empty-tags-there",
+        cause="tags on the endpoint that are not this stack's have no value, and the service takes no PUT with such",
+        setting="the tags in the message, on the resource",
+        remedy="give them a value or remove them in the portal, or set them in `endpoint: {tags: ...}`",
+        own=True,
+    ),
+    Explanation(
+        name="value-not-taken",
+        cause="the service answered well, and kept another value: it does not let this property change",
+        setting="the properties in the message",
+        remedy="undo the change, or give the resource a new name",
+        own=True,
+    ),
+    Explanation(
+        name="default-not-taken",
+        cause="the service answered well, and the default is not what was asked",
+        setting="default",
+        remedy="run again; somebody else may be switching it",
+        own=True,
+    ),
+    Explanation(
+        name="other-content",
+        cause="the asset's version is registered already, and what lies there is other content",
+        setting="deployments.<name>.code, .model",
+        remedy="delete that version, or name the deployment otherwise",
+        own=True,
+    ),
+    Explanation(
+        name="datastore-missing",
+        cause="the workspace has no datastore of this name",
+        setting="datastore",
+        remedy="set one of the workspace's datastores",
+        own=True,
+    ),
+    Explanation(
+        name="datastore-of-another-kind",
+        cause="batch scoring reads and writes AzureBlob datastores",
+        setting="datastore",
+        remedy="set a datastore that is AzureBlob",
+        own=True,
+    ),
+    Explanation(
+        name="workspace-unreadable",
+        cause="the workspace is gone, or names no discovery document",
+        setting="workspace",
+        remedy="check the workspace",
+        own=True,
+    ),
+    Explanation(
+        name="scoring-uri-missing",
+        cause="the endpoint is gone, or is not ready",
+        setting="endpoint",
+        remedy="run `make refresh` and `make up`",
+        own=True,
+    ),
+    Explanation(
+        name="job-failed",
+        cause="the smoke job failed or was cancelled: the message has the script's own error where there is one; the "
+        "default was not moved",
+        setting="deployments.<name>.code, .environment, smoke_job",
+        remedy="mend it and run `make up`: it starts another attempt",
+        own=True,
+    ),
+    Explanation(
+        name="job-still-running",
+        cause="the wait ended before the smoke job did; it goes on in Azure",
+        setting="smoke_job.deadline",
+        remedy="run `make up` again: it goes on waiting for the same job",
+        own=True,
+    ),
+    Explanation(
+        name="predictions-refused",
+        cause="the smoke job completed, and its predictions are not what was expected; the default was not moved",
+        setting="smoke_job.expected_rows, smoke_job.check_script",
+        remedy="mend the model, the script or the expectation, and run `make up`",
+        own=True,
+    ),
+    Explanation(
+        name="bug",
+        cause="a mistake in this project",
+        setting="AML_BATCH_DEBUG",
+        remedy="run again with AML_BATCH_DEBUG=1 to see the traceback, and report it",
+        own=True,
+    ),
+)
+"""What this project says by itself."""
+
+
+def entries() -> Iterator[Explanation]:
+    """The whole table, in the order of the page."""
+    yield from SERVICE
+    yield from OWN
+
+
+def explain(error: Exception) -> Explanation:
+    """The entry of an error; `bug` for what nobody expected."""
+    name = named(error)
+    for entry in entries():
+        if entry.name == name or (not name and entry.fits(error)):
+            return entry
+    return next(entry for entry in OWN if entry.name == "bug")
+
+
+def named(error: Exception) -> str:
+    """The entry that the error names itself, empty where it names none."""
+    return error.name if isinstance(error, Refusal | InitFailed) else ""
+
+
+def told(error: Exception) -> str:
+    """What a user reads: the error on one line, and below it its cause, what to do, and where that is written.
+
+    A refusal of our own says what to do by itself, with the names that it is about.
+    """
+    entry = explain(error)
+    where = f"{PAGE}#{entry.name}"
+    if entry.name == "bug":
+        first = f"{type(error).__name__}: {' '.join(str(error).split())}{_raised_at(error)}"
+    else:
+        first = str(error)
+    second = where if entry.own and entry.name != "bug" else f"{entry.cause}; {entry.remedy} ({where})"
+    return f"{redact(first)}\n-> {second}"
+
+
+def _raised_at(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({frames[-1].filename.rsplit('/', 1)[-1]}, line {frames[-1].lineno})" if frames else ""

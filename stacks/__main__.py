@@ -1,0 +1,147 @@
+"""`python -m stacks VERB STACK [options of pulumi]`: what the Makefile calls.
+
+VERB is up, preview, refresh, destroy or cancel; output, export or import (of the state: `--file <absolute path>`);
+take (`<urn> <id>`: put a resource that exists into the state, where azure-native refuses to create it).
+
+Chooses the engine, starts the lab for a lab stack, and says at the end what there is now. Exit codes are the engine's.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from stacks.engine import ROOT, CannotRun, Engine, choose, prepare, refuse_local_state, release_dead_locks
+from stacks.existing import Existing, advice, import_options, refused, with_it
+from stacks.summary import summary
+
+VERBS = {
+    "up": ("up",),
+    "preview": ("preview",),
+    "refresh": ("refresh",),
+    "destroy": ("destroy",),
+    "cancel": ("cancel",),
+    "output": ("stack", "output"),
+    "export": ("stack", "export"),
+    "import": ("stack", "import"),
+    "take": ("import",),
+}
+_UNASKED = {"up": ("--yes", "--skip-preview"), "refresh": ("--yes",), "destroy": ("--yes",), "cancel": ("--yes",)}
+"""A lab stack is changed without a question: nothing in it costs anything."""
+_QUIET = {"up": ("--suppress-outputs",), "refresh": ("--suppress-outputs",), "destroy": ("--suppress-outputs",)}
+"""The summary says what `up` made, and an error is not to be scrolled away by pages of outputs."""
+_READS_CONFIGURATION = ("up", "preview", "refresh", "destroy")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m stacks", description="Run a Pulumi verb on a stack.")
+    parser.add_argument("verb", choices=VERBS)
+    parser.add_argument("stack")
+    asked, options = parser.parse_known_args(arguments)
+    try:
+        engine = choose(asked.stack, os.environ)
+        if asked.verb not in ("output", "export"):
+            print(engine.line, flush=True)
+        lab = bool(engine.options)
+        if lab:
+            _check(_run([sys.executable, "-m", "lab", "start"], engine))
+            prepare(engine, asked.stack)
+            for holder in release_dead_locks(engine, asked.stack):
+                print(f"the stack was locked by {holder}, which is no more: going on", flush=True)
+        else:
+            refuse_local_state(engine, asked.stack)
+        if asked.verb == "take":
+            return _take(engine, asked.stack, options)
+        with tempfile.TemporaryDirectory() as folder:
+            events = Path(folder) / "events.jsonl"
+            logged = ("--event-log", str(events)) if asked.verb == "up" else ()
+            code = _run([*_command(engine, asked.verb, asked.stack, options), *logged], engine)
+            for each in refused(events):
+                print(advice(asked.stack, each), file=sys.stderr)
+        if code == 0 and asked.verb == "up":
+            _show(engine, asked.stack)
+    except CannotRun as reason:
+        print(f"error: {reason}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _command(engine: Engine, verb: str, stack: str, options: list[str]) -> list[str]:
+    lab = bool(engine.options)
+    return [
+        *engine.command,
+        *VERBS[verb],
+        "--stack",
+        stack,
+        *(_UNASKED.get(verb, ()) if lab else ()),
+        *_QUIET.get(verb, ()),
+        *(engine.options if verb in _READS_CONFIGURATION else ()),
+        *(_beside_state(engine) if lab and verb in ("export", "import") else ()),
+        *options,
+    ]
+
+
+def _take(engine: Engine, stack: str, options: list[str]) -> int:
+    """Put an existing resource of azure-native into the state: by the CLI's `import`, or as a refreshed bare entry."""
+    if len(options) < 2:
+        raise CannotRun("take wants the URN and the ARM id that a failed `up` named")
+    each = Existing(*options[:2])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "state.json"
+        _done(_run([*_command(engine, "export", stack, ["--file", str(file)])], engine))
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if not engine.embedded:
+            given = import_options(each, document["deployment"])
+            unasked = ("--yes",) if engine.options else ()
+            return _run([*engine.command, "import", *given, "--stack", stack, *unasked, *engine.options], engine)
+        document["deployment"] = with_it(each, document["deployment"])
+        file.write_text(json.dumps(document), encoding="utf-8")
+        _done(_run(_command(engine, "import", stack, ["--file", str(file)]), engine))
+    return _run(_command(engine, "refresh", stack, []), engine)
+
+
+def _done(code: int) -> None:
+    if code != 0:
+        raise CannotRun("the state could not be changed; the engine's words are above")
+
+
+def _beside_state(engine: Engine) -> tuple[str, ...]:
+    """Where the salt of a lab stack is: state is read and written under it, too. The CLI has no option for the file."""
+    return engine.options if engine.embedded else ("--cwd", str(Path(engine.options[1]).parent))
+
+
+def _run(command: list[str], engine: Engine) -> int:
+    """Run in the foreground. Ctrl-C goes to the engine, which knows how to stop; here it is waited out."""
+    process = subprocess.Popen(command, cwd=ROOT, env=dict(engine.environment))  # noqa: S603  # chosen above
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+
+
+def _check(code: int) -> None:
+    if code != 0:
+        raise CannotRun("the lab did not start; its last words are above")
+
+
+def _show(engine: Engine, stack: str) -> None:
+    shown = subprocess.run(  # noqa: S603  # chosen above
+        [*engine.command, "stack", "output", "--json", "--stack", stack],
+        cwd=ROOT,
+        env=dict(engine.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if shown.returncode != 0:
+        raise CannotRun(f"the stack's outputs cannot be read: {shown.stderr.strip()}")
+    print(f"\n{summary(json.loads(shown.stdout))}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

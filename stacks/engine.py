@@ -1,0 +1,216 @@
+"""Which engine runs a stack, and with what: the `pulumi` CLI, or, for lab stacks where it is missing, the embedded one.
+
+Both keep a lab stack's state in the same files below `.lab/pulumi`, so they can take turns.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+_LAB, _OTHER = 0, 4
+"""Exit codes of `python -m lab check-stack`."""
+
+_EVENT_LOG = {"PULUMI_DEBUG_COMMANDS": "true"}
+"""The CLI has `--event-log` only with this; a failed `up` is read there (stacks/existing.py)."""
+
+
+class CannotRun(Exception):
+    """The stack cannot be run here; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A command line that a Pulumi verb is appended to, and the environment that it runs in."""
+
+    line: str
+    """What it is and why, for people."""
+    command: tuple[str, ...]
+    embedded: bool
+    environment: Mapping[str, str]
+    options: tuple[str, ...] = ()
+    """Options of every verb that reads the stack's configuration."""
+
+
+def stack_file(stack: str) -> Path:
+    """The stack's settings file; raises CannotRun when there is none."""
+    path = ROOT / "stacks" / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(each.name.split(".")[1] for each in path.parent.glob("Pulumi.*.yaml")))
+        raise CannotRun(f"there is no {path.relative_to(ROOT)}; stacks here: {known}")
+    return path
+
+
+def is_lab(stack: str) -> bool:
+    """Whether the stack's subscription is the lab's; the lab itself says so, the product knows no emulator."""
+    asked = subprocess.run(  # noqa: S603  # this Python, this project
+        [sys.executable, "-m", "lab", "check-stack", str(stack_file(stack))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode not in (_LAB, _OTHER):
+        raise CannotRun(asked.stderr.strip() or asked.stdout.strip())
+    return asked.returncode == _LAB
+
+
+def choose(stack: str, environ: Mapping[str, str]) -> Engine:
+    """ENGINE=pulumi|embedded forces one; else a `pulumi` on PATH; else the embedded one, for lab stacks alone."""
+    wanted, found, lab = environ.get("ENGINE") or "", shutil.which("pulumi", path=environ.get("PATH")), is_lab(stack)
+    if wanted not in ("", "pulumi", "embedded"):
+        raise CannotRun(f"ENGINE must be pulumi or embedded, got {wanted!r}")
+    if wanted == "pulumi" and not found:
+        raise CannotRun("ENGINE=pulumi, but there is no `pulumi` on PATH; install it, or leave ENGINE out")
+    if not lab and (wanted == "embedded" or not found):
+        raise CannotRun(
+            f"stack {stack} is not the lab's, and the embedded engine serves lab stacks only: install the `pulumi` CLI "
+            "(https://www.pulumi.com/docs/install/)"
+        )
+    embedded = wanted == "embedded" or not found
+    why = f"ENGINE={wanted}" if wanted else ("no pulumi on PATH" if embedded else str(found))
+    if not lab:
+        return Engine(f"engine: pulumi ({why})", (str(found),), False, {**environ, **_EVENT_LOG})
+    return _lab_engine(stack, environ, embedded, str(found), why)
+
+
+def _lab_engine(stack: str, environ: Mapping[str, str], embedded: bool, pulumi: str, why: str) -> Engine:
+    home = Path(environ.get("LAB_HOME") or ROOT / ".lab")
+    state, project = home / "pulumi", home / "project"
+    for folder in (state, project):
+        folder.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **environ,
+        "PULUMI_BACKEND_URL": f"file://{state}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(home)),
+        "PULUMI_HOME": str(home / "pulumi-home"),
+        # Otherwise the CLI tries, five times over, to download a plugin for every package in the virtual environment.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        **_EVENT_LOG,
+    }
+    environment.pop("PULUMI_CONFIG_PASSPHRASE", None)
+    environment.pop("PULUMI_ACCESS_TOKEN", None)
+    within = (sys.executable, "-m", "lab", "run", "--")
+    config = _config_copy(stack, project)
+    command = (sys.executable, "-m", "lab.engine") if embedded else (pulumi,)
+    line = f"engine: {'embedded' if embedded else 'pulumi'} ({why}); state in {_shown(state)}"
+    return Engine(line, (*within, *command), embedded, environment, ("--config-file", str(config)))
+
+
+def _passphrase(home: Path) -> Path:
+    """A file with this clone's passphrase, made at the first use, readable by its owner alone."""
+    path = home / "passphrase"
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+    return path
+
+
+def _config_copy(stack: str, project: Path) -> Path:
+    """A copy of the stack file for the engine to write its salt into: the committed one stays as it is.
+
+    A salt belongs to one passphrase, and each clone has a passphrase of its own.
+    """
+    copy = project / f"Pulumi.{stack}.yaml"
+    settings = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
+    if copy.is_file():
+        earlier = yaml.safe_load(copy.read_text(encoding="utf-8")) or {}
+        if "encryptionsalt" in earlier:
+            settings.setdefault("encryptionsalt", earlier["encryptionsalt"])
+    temporary = copy.with_suffix(".tmp")
+    temporary.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    temporary.replace(copy)
+    manifest = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
+    manifest.pop("stackConfigDir", None)
+    (project / "Pulumi.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
+    return copy
+
+
+def prepare(engine: Engine, stack: str) -> None:
+    """Bring a lab stack into being for the CLI, which, unlike the embedded engine, wants that done beforehand."""
+    if engine.embedded or not engine.options:
+        return
+    project = Path(engine.options[1]).parent
+    state = Path(engine.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    name = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+    if (state / ".pulumi" / "stacks" / name / f"{stack}.json").is_file():
+        return
+    made = subprocess.run(  # noqa: S603  # the `pulumi` that was chosen
+        [*engine.command, "stack", "init", stack, "--no-select", "--cwd", str(project)],
+        cwd=ROOT,
+        env=dict(engine.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        raise CannotRun(f"the CLI could not make stack {stack}: {made.stderr.strip()}")
+
+
+def release_dead_locks(engine: Engine, stack: str) -> list[str]:
+    """Forget the locks of runs on this machine that are no more (killed, or the machine went down); who they were.
+
+    Only a lab stack's: its state is on this machine, so that nobody else can hold a lock of it.
+    """
+    if not engine.options:
+        return []
+    state = Path(engine.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    name = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+    released = []
+    for lock in (state / ".pulumi" / "locks" / "organization" / name / stack).glob("*.json"):
+        holder = json.loads(lock.read_text(encoding="utf-8") or "{}")
+        if holder.get("hostname") == socket.gethostname() and not _alive(int(holder.get("pid") or 0)):
+            lock.unlink(missing_ok=True)
+            released.append(f"process {holder['pid']} of {holder.get('timestamp')}")
+    return released
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    import psutil  # comes with the lab; what runs no lab stack has no use for it
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def refuse_local_state(engine: Engine, stack: str) -> None:
+    """State of a real deployment on one machine is state that the next machine does not have."""
+    if engine.options:
+        return
+    settings = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
+    allowed = (settings.get("config") or {}).get("batch-scoring:allow_local_state")
+    asked = subprocess.run(  # noqa: S603  # the `pulumi` that was chosen
+        [*engine.command, "whoami", "--verbose", "--json"],
+        cwd=ROOT,
+        env=dict(engine.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode != 0:
+        raise CannotRun(f"log in to a Pulumi backend first: {asked.stderr.strip()}")
+    url = str(json.loads(asked.stdout).get("url", ""))
+    if url.startswith("file://") and allowed is not True:
+        raise CannotRun(
+            f"stack {stack} would keep its state on this machine ({url}); log in to a shared backend, or set "
+            "`batch-scoring:allow_local_state: true` in its stack file"
+        )
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -1,0 +1,140 @@
+"""docs/configuration.md, written from the declarations: `python -m stacks.reference > docs/configuration.md`."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, cast, get_args, get_origin
+
+from components.batch_scoring import StackDeployment
+from providers import asset_version, batch_endpoint, blob_folder, default_deployment, ownership, schema, scoring_job
+from providers.batch_deployment import CONTENT, BatchDeploymentArgs
+from providers.schema import LOCAL, REPLACE, UPDATE, Property
+from stacks.settings import Settings
+
+_INTRODUCTION = """# Configuration
+
+Written by `python -m stacks.reference` from the declarations in `stacks/settings.py`, `components/` and `providers/`;
+a test keeps it equal to them.
+
+A stack's settings are in `stacks/Pulumi.<stack>.yaml`, below `config:`, each with the prefix `batch-scoring:`.
+Durations are ISO 8601 (`PT30S`) or short (`30s`, `5m`, `2h`). Paths are local and relative to the project. Where an id
+is taken, it is a full ARM id or, for models and environments, `azureml://registries/...`.
+
+```yaml
+config:
+  batch-scoring:subscription_id: 00000000-0000-0000-0000-000000000000
+  batch-scoring:deployments:
+    digits:
+      mini_batch_size: 25
+```
+"""
+_KINDS = (
+    ("Owner", ownership.OwnerArgs),
+    ("BlobFolder", blob_folder.BlobFolderArgs),
+    ("CodeVersion", asset_version.CodeVersionArgs),
+    ("ModelVersion", asset_version.ModelVersionArgs),
+    ("DataVersion", asset_version.DataVersionArgs),
+    ("BatchEndpoint", batch_endpoint.BatchEndpointArgs),
+    ("BatchDeployment", BatchDeploymentArgs),
+    ("DefaultDeployment", default_deployment.DefaultDeploymentArgs),
+    ("ScoringJob", scoring_job.ScoringJobArgs),
+)
+_EFFECT = {UPDATE: "updated in place", REPLACE: "replaced, the old one first", LOCAL: "kept in state, nothing is sent"}
+_MADE_OF = {"code", "scoring_script", "model", "model_type", "model_reference", "environment", "fixed_name", *CONTENT}
+_SCALE = {"min_node_count", "max_node_count", "node_idle_time_before_scale_down", "tags"}
+_PLACES = {"subscription_id", "resource_group", "workspace", "location", "cloud", "datastore"}
+
+
+def reference() -> str:
+    """The whole page."""
+    lines = [_INTRODUCTION, "## Settings\n", *_table(("setting", "type", "default", "a change", "what it is"))]
+    lines += [_row(path, each, _effect(path)) for path, each in _walk(Settings, "")]
+    lines += [
+        "\n## What changes how\n",
+        "Properties of this project's own kinds, as they are in state. *Content* never gets here: code, model,",
+        "environment and resources of a deployment, and the content of a folder, are part of the resource's name, so",
+        "that a change of them is another resource beside the old one",
+        "([decision 2](decisions/0002-content-in-names.md)).\n",
+        *_table(("kind", "property", "a change", "what it is")),
+    ]
+    for name, kind in _KINDS:
+        for each in schema.properties(kind).values():
+            lines.append(f"| {name} | `{each.name}` | {_EFFECT[each.change]} | {_cell(each.doc)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _walk(kind: type, prefix: str) -> Iterator[tuple[str, Property]]:
+    """Every setting by its full path, depth first; `<name>` stands for a key that the user chooses."""
+    for name, each in sorted(schema.properties(kind).items(), key=lambda pair: not prefix and pair[0] not in _PLACES):
+        yield prefix + name, each
+        inner = each.type
+        path = f"{prefix}{name}."
+        if get_origin(inner) is not None and issubclass(cast(type, get_origin(inner)), Mapping):
+            inner = get_args(inner)[-1]
+            path += "<name>."
+        if dataclasses.is_dataclass(inner):
+            yield from _walk(cast(type, inner), path)
+
+
+def _row(path: str, each: Property, effect: str) -> str:
+    default = "**required**" if each.required else _default(each)
+    return f"| `{path}` | {_type(each)} | {default} | {effect} | {_cell(each.doc)} |"
+
+
+def _effect(path: str) -> str:
+    """What a change of a setting does to the stack."""
+    first, *rest = path.split(".")
+    if first in _PLACES:
+        return "everything is made anew there"
+    if first == "deployments" and len(rest) > 1:
+        made_of = rest[1] in _MADE_OF and rest[1] in schema.properties(StackDeployment)
+        return "a new deployment beside the old" if made_of else "updated in place"
+    if first == "endpoint" and rest == ["name"]:
+        return "a new endpoint, then the old one goes"
+    if first == "compute" and rest:
+        if rest[0] in ("name", "id"):
+            return "another compute"
+        # Only scale settings are known to change on a live cluster: they alone are in the specification's PATCH.
+        return "updated in place" if rest[0] in _SCALE else "sent by azure-native; the service may refuse it"
+    if first == "smoke_job":
+        return "the job runs again"
+    return {"default": "the default moves, after the smoke job", "allow_local_state": "nothing"}.get(
+        first, "updated in place"
+    )
+
+
+def _type(each: Property) -> str:
+    if each.choices:
+        return " \\| ".join(f"`{choice}`" for choice in each.choices)
+    inner = each.type
+    if dataclasses.is_dataclass(inner):
+        return "settings"
+    if get_origin(inner) is not None:
+        member = get_args(inner)[-1]
+        kind = "settings" if dataclasses.is_dataclass(member) else _name(member)
+        return f"names to {kind}" if issubclass(cast(type, get_origin(inner)), Mapping) else f"list of {kind}"
+    return _name(inner)
+
+
+def _name(kind: Any) -> str:
+    return {str: "text", int: "whole number", bool: "true or false", float: "number"}.get(kind, "anything")
+
+
+def _default(each: Property) -> str:
+    if each.default is None:
+        return "none"
+    if dataclasses.is_dataclass(each.default):
+        return "as below"
+    return f"`{str(each.default).lower() if isinstance(each.default, bool) else each.default}`"
+
+
+def _table(titles: tuple[str, ...]) -> list[str]:
+    return ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -1,0 +1,208 @@
+"""A stack file as one typed object; the only reader of pulumi.Config.
+
+Every setting is declared once, with its type, default, check and meaning: here the place where things go, in
+components/ and providers/ what goes there. docs/configuration.md is written from those declarations.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
+
+from components.assets import is_id
+from components.batch_scoring import BatchScoringArgs, StackDeployment
+from components.placement import Placement
+from components.sources import Sources
+from providers import checks, schema
+from providers.blob import FolderError, scan
+from providers.schema import Failure, InvalidSettings, prop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(BatchScoringArgs):
+    """All that `stacks/Pulumi.<stack>.yaml` may set, below `batch-scoring:`."""
+
+    subscription_id: str = prop("Azure subscription.", check=checks.not_empty)
+    resource_group: str = prop("Resource group of the workspace.", check=checks.not_empty)
+    workspace: str = prop("Azure Machine Learning workspace.", check=checks.not_empty)
+    location: str = prop("Azure region of the workspace.", check=checks.not_empty)
+    cloud: str = prop("The Azure cloud.", default="public", check=checks.one_of("public", "usgovernment", "china"))
+    datastore: str = prop("Blob datastore for uploads and outputs.", default="workspaceblobstore")
+    allow_local_state: bool = prop(
+        "Let this stack keep its state on this machine; only `make` asks, and a lab stack needs no permission.",
+        default=False,
+    )
+
+    def placement(self, project: str, stack: str) -> Placement:
+        return Placement(
+            project=project,
+            stack=stack,
+            **{
+                each.name: getattr(self, each.name)
+                for each in fields(Placement)
+                if each.name not in ("project", "stack")
+            },
+        )
+
+    def parts(self) -> BatchScoringArgs:
+        """What the component builds; the rest says where."""
+        return BatchScoringArgs(**{each.name: getattr(self, each.name) for each in fields(BatchScoringArgs)})
+
+
+def read() -> Settings:
+    """The settings of the stack that runs now; raises InvalidSettings with every failure."""
+    return from_config(pulumi.get_project(), get_config_env(), frozenset(get_config_secret_keys_env()))
+
+
+def from_config(project: str, config: Mapping[str, str], secret_keys: frozenset[str] = frozenset()) -> Settings:
+    """The settings in Pulumi's configuration: full key -> text, which for structures is JSON."""
+    prefix = f"{project}:"
+    values = {key.removeprefix(prefix): _value(text) for key, text in config.items() if key.startswith(prefix)}
+    _text_stays_text(values, {key.removeprefix(prefix): text for key, text in config.items()})
+    settings = schema.load(Settings, values)
+    failures = list(_cross_checks(settings))
+    if failures:
+        raise InvalidSettings(failures)
+    return _with_secrets(settings) if f"{prefix}deployments" in secret_keys else settings
+
+
+def gather(settings: Settings) -> Sources:
+    """Look once at every local file and folder that the settings name; raises InvalidSettings with every failure."""
+    folders, texts, failures = {}, {}, []
+    for name, path in _folders(settings):
+        try:
+            folders[path] = scan(path)
+        except FolderError as error:
+            failures.append(Failure(name, str(error)))
+    for name, path in _texts(settings):
+        try:
+            texts[path] = _conda(Path(path))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            failures.append(Failure(name, f"{path}: {_one_line(error)}"))
+    failures += _missing_scripts(settings, folders)
+    if failures:
+        raise InvalidSettings(failures)
+    return Sources(folders, texts)
+
+
+def _value(text: str) -> Any:
+    """Pulumi hands every value over as text: numbers, booleans and structures as JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _text_stays_text(values: dict[str, Any], texts: Mapping[str, str]) -> None:
+    """`workspace: 42` is a name, not a number."""
+    for name, declaration in schema.properties(Settings).items():
+        if declaration.type is str and name in values:
+            values[name] = texts[name]
+
+
+def _cross_checks(settings: Settings) -> list[Failure]:
+    """What two settings say together."""
+    failures = []
+    if not settings.compute.id and not settings.compute.name:
+        failures.append(Failure("compute", "must have `id` (an existing compute) or `name` (a cluster of this stack)"))
+    if settings.compute.min_node_count > settings.compute.max_node_count:
+        failures.append(Failure("compute.min_node_count", "must not be above `max_node_count`"))
+    if settings.default and settings.default not in settings.deployments:
+        known = ", ".join(settings.deployments)
+        failures.append(Failure("default", f"must name one of the deployments ({known}), got {settings.default!r}"))
+    if settings.smoke_job and not settings.default:
+        failures.append(Failure("smoke_job", "gates the default deployment, so `default` must be set"))
+    for name, deployment in settings.deployments.items():
+        where = f"deployments.{name}"
+        longest = 32 if deployment.fixed_name else 32 - len("-12345678")
+        try:
+            checks.endpoint_name(name)
+        except ValueError as error:
+            failures.append(Failure(where, f"its name {error}, got {name!r}"))
+        if len(name) > longest:
+            failures.append(Failure(where, f"its name must have at most {longest} characters (its hash follows)"))
+        failures += _deployment_checks(where, deployment)
+    return failures
+
+
+def _deployment_checks(where: str, deployment: Any) -> list[Failure]:
+    failures = []
+    pipeline = deployment.deployment_configuration is not None
+    if bool(deployment.code) != bool(deployment.scoring_script):
+        failures.append(Failure(f"{where}.scoring_script", "goes with `code`: set both or neither"))
+    if deployment.model and deployment.model_reference:
+        failures.append(Failure(f"{where}.model_reference", "is instead of `model`: set one of them"))
+    if not pipeline and not deployment.model and not deployment.model_reference:
+        failures.append(Failure(f"{where}.model", "is required: a folder, a file, or the id of a registered model"))
+    if deployment.code and not deployment.environment:
+        failures.append(Failure(f"{where}.environment", "is required with `code`: an image and a conda file, or an id"))
+    if deployment.environment and not deployment.environment.id and not deployment.environment.image:
+        failures.append(Failure(f"{where}.environment", "must have `id` or `image`"))
+    return failures
+
+
+def _folders(settings: Settings) -> list[tuple[str, str]]:
+    """(setting, path) of every local folder or file that is uploaded or whose content counts."""
+    found = []
+    for name, deployment in settings.deployments.items():
+        for kind in ("code", "model"):
+            path = getattr(deployment, kind)
+            if path and not is_id(path):
+                found.append((f"deployments.{name}.{kind}", path))
+    smoke = settings.smoke_job
+    if smoke and not is_id(smoke.input) and not smoke.input.startswith("https://"):
+        found.append(("smoke_job.input", smoke.input))
+    if smoke and smoke.check_script:
+        found.append(("smoke_job.check_script", smoke.check_script))
+    return found
+
+
+def _texts(settings: Settings) -> list[tuple[str, str]]:
+    return [
+        (f"deployments.{name}.environment.conda_file", deployment.environment.conda_file)
+        for name, deployment in settings.deployments.items()
+        if deployment.environment and deployment.environment.conda_file
+    ]
+
+
+def _conda(path: Path) -> str:
+    """A conda file's text, once it is known to be one."""
+    text = path.read_text(encoding="utf-8")
+    document = yaml.safe_load(text)
+    if not isinstance(document, dict) or not isinstance(document.get("dependencies"), list):
+        raise ValueError("must be a conda file: a mapping with a list of `dependencies`")
+    return text
+
+
+def _missing_scripts(settings: Settings, folders: Mapping[str, Any]) -> list[Failure]:
+    return [
+        Failure(f"deployments.{name}.scoring_script", f"{deployment.scoring_script!r} is not in {deployment.code}")
+        for name, deployment in settings.deployments.items()
+        if deployment.code in folders
+        and deployment.scoring_script
+        and not Path(str(deployment.code), deployment.scoring_script).is_file()
+    ]
+
+
+def _with_secrets(settings: Settings) -> Settings:
+    """Something in `deployments` is encrypted in the stack file: the environment variables stay secret in state."""
+
+    def kept(deployment: StackDeployment) -> StackDeployment:
+        variables: Any = deployment.environment_variables or {}
+        secret = {key: pulumi.Output.secret(value) for key, value in variables.items()}
+        return schema.replaced(deployment, environment_variables=secret or None)
+
+    deployments = {name: kept(deployment) for name, deployment in settings.deployments.items()}
+    return schema.replaced(settings, deployments=deployments)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else str(error)
+    return " ".join(str(error).split())

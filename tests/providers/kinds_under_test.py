@@ -1,0 +1,56 @@
+"""A kind for the tests of the dynamic-provider server; importable there by name, as users' kinds are."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi import Input
+from pulumi.dynamic import CreateResult, ReadResult, UpdateResult
+
+from providers import dynamic_host
+from providers.dynamic_host import InitFailed
+from providers.kind import AzureArgs, Kind, Refusal, deadline
+from providers.schema import prop
+
+
+@dataclass(frozen=True, kw_only=True)
+class LampArgs(AzureArgs):
+    mood: Input[str] = prop("What create does.")
+
+
+class LampKind(Kind):
+    args = LampArgs
+
+    def create(self, props: Mapping[str, Any]) -> CreateResult:
+        mood = props["mood"]
+        if mood == "refuse":
+            raise Refusal("the lamp is taken; choose another name", name="not-ours")
+        if mood == "half":
+            raise InitFailed("lamp-1", {**self.owned(props), "lit": False}, "the bulb is broken", name="job-failed")
+        if mood == "bug":
+            raise KeyError("socket")
+        if mood == "talk":
+            dynamic_host.progress()("warming up, 1 s")
+        if mood == "together":
+            # Passes only when as many calls run at once as there are parties.
+            _meeting.wait(timeout=20)
+        return CreateResult("lamp-1", {**self.owned(props), "timeout": deadline(props), "urn": _urn()})
+
+    def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
+        return ReadResult(id_, self.owned(props), self.owned(props))
+
+    def update(self, _id: str, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
+        return UpdateResult(self.owned(news))
+
+    def delete(self, _id: str, _props: Mapping[str, Any]) -> None:
+        """NO-OP: a lamp is nowhere."""
+
+
+MEETING = 24
+_meeting = threading.Barrier(MEETING)
+
+
+def _urn() -> str:
+    call = dynamic_host.current_call()
+    return call.urn if call else ""

@@ -1,0 +1,304 @@
+"""What each kind asks of ARM: merge, adopt, refuse, verify, delete. The lifecycle as a whole is in tests/lifecycle."""
+
+from typing import Any
+
+import pytest
+
+from providers import schema
+from providers.arm.errors import DeadlineExceeded
+from providers.asset_version import CodeVersionKind, ModelVersionArgs, ModelVersionKind
+from providers.batch_deployment import BatchDeploymentArgs, BatchDeploymentKind, coloured_name
+from providers.batch_endpoint import BatchEndpointArgs, BatchEndpointKind
+from providers.default_deployment import DefaultDeploymentKind
+from providers.kind import Kind, Refusal
+from providers.ownership import TAG, OwnerKind
+from tests.providers.far_side import OWNER, SHARED, WORKSPACE, FarSide
+
+ENDPOINT = f"{WORKSPACE}/batchEndpoints/digits-1"
+MODEL = f"{WORKSPACE}/models/digits/versions/1"
+URI = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/p/s/model/abc/model"
+
+
+def checked(kind: Kind, **values: Any) -> dict[str, Any]:
+    bag, failures = schema.check(kind.args, {**SHARED, **values})
+    assert failures == []
+    return bag
+
+
+def endpoint(**values: Any) -> dict[str, Any]:
+    given = {"workspace_id": WORKSPACE, "endpoint_name": "digits-1", "location": "eastus", "owner": OWNER}
+    return checked(BatchEndpointKind(), **{**given, **values})
+
+
+def deployment(**values: Any) -> dict[str, Any]:
+    given = {"endpoint_id": ENDPOINT, "deployment_name": "blue", "location": "eastus", "owner": OWNER}
+    return checked(BatchDeploymentKind(), **{**given, **values})
+
+
+def model(**values: Any) -> dict[str, Any]:
+    given = {"workspace_id": WORKSPACE, "asset_name": "digits", "version": "1", "uri": URI, "owner": OWNER}
+    return checked(ModelVersionKind(), **{**given, **values})
+
+
+def default(name: str) -> dict[str, Any]:
+    return checked(DefaultDeploymentKind(), endpoint_id=ENDPOINT, deployment_name=name, owner=OWNER)
+
+
+def live_endpoint(owner: str | None = OWNER, **properties: Any) -> dict[str, Any]:
+    tags = {"policy": "theirs", **({TAG: owner} if owner else {})}
+    return {"location": "eastus", "tags": tags, "properties": {"authMode": "AADToken", **properties}}
+
+
+def test_a_new_endpoint_is_put_with_our_marker(far_side: FarSide) -> None:
+    created = BatchEndpointKind().create(endpoint(tags={"team": "x"}))
+
+    assert created.id == ENDPOINT
+    assert far_side.puts()[0]["tags"] == {"team": "x", TAG: OWNER}
+    assert far_side.puts()[0]["properties"]["authMode"] == "AADToken"
+
+
+def test_an_endpoint_that_an_earlier_run_made_is_adopted(far_side: FarSide) -> None:
+    far_side.has(ENDPOINT, live_endpoint(scoringUri="https://x/jobs"))
+
+    created = BatchEndpointKind().create(endpoint())
+
+    assert created.outs is not None
+    assert far_side.puts()[0]["tags"]["policy"] == "theirs"
+
+
+@pytest.mark.parametrize("owner", [None, "p/s/of-somebody-else"])
+def test_a_strangers_endpoint_is_refused_with_the_setting_that_adopts_it(far_side: FarSide, owner: str | None) -> None:
+    far_side.has(ENDPOINT, live_endpoint(owner))
+
+    with pytest.raises(Refusal, match=r"nothing was changed\. .*`endpoint: \{adopt: true\}`"):
+        BatchEndpointKind().create(endpoint())
+
+    assert far_side.puts() == []
+
+
+def test_a_strangers_endpoint_is_adopted_on_purpose(far_side: FarSide) -> None:
+    far_side.has(ENDPOINT, live_endpoint("p/s/of-somebody-else"))
+
+    BatchEndpointKind().create(endpoint(adopt=True))
+
+    assert far_side.puts()[0]["tags"][TAG] == OWNER
+
+
+def test_an_update_keeps_the_default_and_other_peoples_tags(far_side: FarSide) -> None:
+    far_side.has(ENDPOINT, live_endpoint(defaults={"deploymentName": "blue"}, provisioningState="Succeeded"))
+    olds, news = endpoint(tags={"a": "1", "b": "2"}), endpoint(tags={"a": "3"}, description="new")
+
+    BatchEndpointKind().update(ENDPOINT, olds, news)
+
+    sent = far_side.puts()[0]
+    assert sent["properties"]["defaults"] == {"deploymentName": "blue"}
+    assert sent["tags"] == {"policy": "theirs", "a": "3", TAG: OWNER}
+    assert "provisioningState" not in sent["properties"]
+
+
+def test_what_is_ours_alone_is_not_sent(far_side: FarSide) -> None:
+    outs = {**endpoint(), "scoring_uri": "https://x/jobs"}
+
+    result = BatchEndpointKind().update(ENDPOINT, outs, endpoint(deadline="PT1H"))
+
+    assert far_side.requests == []
+    assert result.outs == {**outs, "deadline": "PT1H"}
+
+
+def test_a_strangers_deployment_is_neither_taken_nor_deleted(far_side: FarSide) -> None:
+    id_ = f"{ENDPOINT}/deployments/blue"
+    far_side.has(id_, {"tags": {}, "properties": {}})
+
+    with pytest.raises(Refusal, match="carries no tag pulumi-stack-owner"):
+        BatchDeploymentKind().create(deployment())
+    with pytest.raises(Refusal, match="is not deleted"):
+        BatchDeploymentKind().delete(id_, deployment())
+
+    assert {method for method, _, _ in far_side.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("kind", [BatchEndpointKind(), BatchDeploymentKind(), ModelVersionKind()])
+def test_what_is_gone_already_is_deleted(far_side: FarSide, kind: Kind) -> None:
+    props = {"BatchEndpointKind": endpoint, "BatchDeploymentKind": deployment, "ModelVersionKind": model}
+
+    kind.delete(ENDPOINT, props[type(kind).__name__]())
+
+    assert "DELETE" not in {method for method, _, _ in far_side.requests}
+
+
+@pytest.mark.parametrize("kind", [BatchEndpointKind(), BatchDeploymentKind(), ModelVersionKind()])
+def test_what_is_gone_reads_as_gone(far_side: FarSide, kind: Kind) -> None:
+    props = {"BatchEndpointKind": endpoint, "BatchDeploymentKind": deployment, "ModelVersionKind": model}
+
+    read = kind.read(ENDPOINT, props[type(kind).__name__]())
+
+    assert (read.id, read.outs) == ("", {})
+
+
+def test_drift_shows_in_the_inputs_that_are_read(far_side: FarSide) -> None:
+    kind = BatchDeploymentKind()
+    kind.create(deployment(mini_batch_size=25))
+    far_side.resources[f"{ENDPOINT}/deployments/blue".lower()]["properties"]["miniBatchSize"] = 7
+
+    read = kind.read(f"{ENDPOINT}/deployments/blue", deployment(mini_batch_size=25))
+
+    assert read.inputs is not None
+    assert read.inputs["mini_batch_size"] == 7
+    assert kind.diff("", read.outs or {}, deployment(mini_batch_size=25)).changes is True
+
+
+def test_the_default_is_set_by_a_put_that_keeps_the_rest(far_side: FarSide) -> None:
+    far_side.has(ENDPOINT, live_endpoint(description="d", defaults={"deploymentName": None}))
+
+    DefaultDeploymentKind().create(default("blue"))
+
+    assert far_side.puts() == [
+        {
+            "location": "eastus",
+            "tags": {"policy": "theirs", TAG: OWNER},
+            "properties": {"authMode": "AADToken", "description": "d", "defaults": {"deploymentName": "blue"}},
+        }
+    ]
+
+
+def test_a_default_that_is_set_already_is_not_written(far_side: FarSide) -> None:
+    far_side.has(ENDPOINT, live_endpoint(defaults={"deploymentName": "blue"}))
+
+    DefaultDeploymentKind().create(default("blue"))
+
+    assert far_side.puts() == []
+
+
+def test_a_default_that_somebody_switched_is_left_alone_on_delete(far_side: FarSide) -> None:
+    far_side.has(ENDPOINT, live_endpoint(defaults={"deploymentName": "green"}))
+
+    DefaultDeploymentKind().delete("", default("blue"))
+
+    assert far_side.puts() == []
+
+
+def test_a_model_that_is_there_with_the_same_content_is_adopted(far_side: FarSide) -> None:
+    theirs = URI.replace("resourcegroups", "resourceGroups")
+    far_side.has(MODEL, {"properties": {"modelUri": theirs, "tags": {TAG: OWNER}}})
+
+    assert ModelVersionKind().create(model()).id == MODEL
+
+
+def test_a_model_with_other_content_is_refused(far_side: FarSide) -> None:
+    far_side.has(MODEL, {"properties": {"modelUri": f"{URI}-other", "tags": {TAG: OWNER}}})
+
+    with pytest.raises(Refusal, match="registered already with other content"):
+        ModelVersionKind().create(model())
+
+    assert far_side.puts() == []
+
+
+def test_code_is_named_by_its_https_url(far_side: FarSide) -> None:
+    store = {"datastoreType": "AzureBlob", "accountName": "a", "endpoint": "core.windows.net", "containerName": "c"}
+    far_side.has(f"{WORKSPACE}/datastores/d", {"properties": {**store, "protocol": "https"}})
+    props = checked(CodeVersionKind(), workspace_id=WORKSPACE, asset_name="code", version="1", uri=URI, owner=OWNER)
+
+    CodeVersionKind().create(props)
+
+    where = far_side.puts()[0]["properties"]["codeUri"]
+    assert where == "https://a.blob.core.windows.net/c/p/s/model/abc/model"
+
+
+def test_a_replacement_deletes_the_old_one_first() -> None:
+    asked = BatchEndpointKind().diff("", endpoint(), endpoint(location="westus"))
+
+    assert (asked.changes, asked.replaces, asked.delete_before_replace) == (True, ["location"], True)
+
+
+def test_other_content_has_another_name_and_settings_have_not() -> None:
+    content = {"model": {"asset_id": MODEL}, "environment_id": "e", "mini_batch_size": 10}
+
+    name = coloured_name("digits", content)
+
+    assert name == coloured_name("digits", {**content, "mini_batch_size": 99, "description": "other"})
+    assert name != coloured_name("digits", {**content, "environment_id": "f"})
+    assert len(name) == len("digits-12345678")
+
+
+def test_the_marker_is_random_and_stays() -> None:
+    props = {**SHARED, "stack": "p/s"}
+
+    one, other = OwnerKind().create(props), OwnerKind().create(props)
+    kept = OwnerKind().update(one.id, one.outs or {}, {**props, "stack": "p/t"})
+
+    assert one.id != other.id
+    assert one.id.startswith("p/s/")
+    assert (kept.outs or {})["marker"] == one.id
+
+
+def test_versions_of_models_are_whole_numbers() -> None:
+    _, failures = schema.check(ModelVersionArgs, model(version="1") | {"version": "v1"})
+
+    assert [str(failure) for failure in failures] == ["version: must be a positive whole number, as text, got 'v1'"]
+
+
+def test_a_user_assigned_identity_is_refused_for_endpoints() -> None:
+    _, failures = schema.check(BatchEndpointArgs, endpoint() | {"identity": {"type": "UserAssigned"}})
+
+    assert failures[0].property == "identity.type"
+
+
+def test_the_deployment_refuses_shorthand_ids() -> None:
+    _, failures = schema.check(BatchDeploymentArgs, deployment() | {"environment_id": "azureml:env:3"})
+
+    assert "shorthand of the az command line" in failures[0].reason
+
+
+class Vanishing:
+    """Says that a resource is being deleted, a few times, and then that it is gone."""
+
+    def __init__(self, far_side: FarSide, path: str, times: int) -> None:
+        self.far_side, self.path, self.left = far_side, path.lower(), times
+        far_side.has(path, {"tags": {}, "properties": {"provisioningState": "Deleting"}})
+
+    def __call__(self, method: str, path: str) -> None:
+        if method == "GET" and path.lower() == self.path:
+            self.left -= 1
+            if self.left < 0:
+                self.far_side.resources.pop(self.path, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "id_"), [(BatchEndpointKind(), ENDPOINT), (BatchDeploymentKind(), f"{ENDPOINT}/deployments/blue")]
+)
+def test_what_is_still_being_deleted_is_waited_for(far_side: FarSide, kind: Kind, id_: str) -> None:
+    far_side.before = Vanishing(far_side, id_, times=4)
+
+    kind.create(endpoint() if id_ == ENDPOINT else deployment())
+
+    methods = [method for method, path, _ in far_side.requests if path == id_]
+    assert methods[:6] == ["GET"] * 5 + ["PUT"]
+
+
+def test_waiting_for_a_deletion_has_a_deadline(far_side: FarSide) -> None:
+    far_side.before = Vanishing(far_side, ENDPOINT, times=10**6)
+
+    with pytest.raises(DeadlineExceeded, match="the DELETE was still running in Azure, last seen Deleting"):
+        BatchEndpointKind().create(endpoint(deadline="30s"))
+
+    assert far_side.puts() == []
+
+
+def test_the_default_of_another_stacks_endpoint_is_refused(far_side: FarSide) -> None:
+    far_side.has(ENDPOINT, live_endpoint("p/other/fedcba", defaults={"deploymentName": "green"}))
+
+    with pytest.raises(Refusal, match=r"belongs to p/other/fedcba .* not to p/s/.*two stacks do not write"):
+        DefaultDeploymentKind().create(default("blue"))
+    DefaultDeploymentKind().delete("", default("green"))
+
+    assert far_side.puts() == []
+
+
+def test_empty_tags_of_others_are_named_before_the_service_refuses_them(far_side: FarSide) -> None:
+    live = live_endpoint()
+    far_side.has(ENDPOINT, {**live, "tags": {**live["tags"], "costs": "", "team": None}})
+
+    with pytest.raises(Refusal, match="tags costs, team have no value there"):
+        BatchEndpointKind().create(endpoint())
+
+    assert far_side.puts() == []

@@ -1,0 +1,154 @@
+"""A stack file becomes one typed object, or one message that names everything that is wrong in it."""
+
+import asyncio
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from providers.schema import InvalidSettings
+from stacks.settings import Settings, from_config, gather
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB: dict[str, Any] = yaml.safe_load((ROOT / "stacks" / "Pulumi.lab.yaml").read_text(encoding="utf-8"))["config"]
+
+
+def config(**changes: Any) -> dict[str, str]:
+    """The lab's configuration as Pulumi hands it over, with some settings changed: `a__b=1` reaches inside."""
+    values = copy.deepcopy(LAB)
+    for path, value in changes.items():
+        first, *rest = path.split("__")
+        keys = [f"batch-scoring:{first}", *rest]
+        target = values
+        for key in keys[:-1]:
+            target = target[key]
+        if value is None:
+            target.pop(keys[-1])
+        else:
+            target[keys[-1]] = value
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+def settings(**changes: Any) -> Settings:
+    return from_config("batch-scoring", config(**changes))
+
+
+def failures(**changes: Any) -> list[str]:
+    with pytest.raises(InvalidSettings) as refused:
+        settings(**changes)
+    return [str(failure) for failure in refused.value.failures]
+
+
+def test_the_lab_stack_is_valid() -> None:
+    found = settings()
+
+    assert found.deployments["digits"].mini_batch_size == 25
+    assert found.deployments["digits"].retry_settings.timeout == "PT30S"  # type: ignore[union-attr]
+    assert found.compute.name == "cpu"
+
+
+def test_text_stays_text() -> None:
+    assert settings(workspace=42).workspace == "42"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"subscription_id": None}, "subscription_id: is required: Azure subscription."),
+        ({"workspce": "x"}, "workspce: is not a setting; did you mean 'workspace'?"),
+        ({"compute__vm_sise": "x"}, "compute.vm_sise: is not a setting; did you mean 'vm_size'?"),
+        ({"compute__name": None}, "compute: must have `id` (an existing compute) or `name`"),
+        ({"compute__max_node_count": 0}, "compute.max_node_count: must be at least 1, got 0"),
+        ({"compute__min_node_count": 9}, "compute.min_node_count: must not be above `max_node_count`"),
+        (
+            {"deployments__digits__mini_batch_size": 2.5},
+            "deployments.digits.mini_batch_size: must be a whole number, got 2.5",
+        ),
+        (
+            {"deployments__digits__retry_settings": {"timeout": "soon"}},
+            "deployments.digits.retry_settings.timeout: must be a duration such as PT30S or 30s, got 'soon'",
+        ),
+        (
+            {"deployments__digits__environment__image": None},
+            "deployments.digits.environment: must have `id` or `image`",
+        ),
+        ({"deployments__digits__model": None}, "deployments.digits.model: is required"),
+        ({"deployments__digits__scoring_script": None}, "deployments.digits.scoring_script: goes with `code`"),
+        ({"deployments__digits__environment": None}, "deployments.digits.environment: is required with `code`"),
+        ({"deployments": {}}, "deployments: must not be empty"),
+        ({"default": "numbers"}, "default: must name one of the deployments (digits), got 'numbers'"),
+        ({"default": None}, "smoke_job: gates the default deployment, so `default` must be set"),
+        ({"endpoint__name": "9to5"}, "endpoint.name: must have 3 to 32 characters"),
+        ({"tags": {"team": ""}}, "tags: tag 'team' must have a value"),
+        ({"cloud": "mars"}, "cloud: must be one of public, usgovernment, china, got 'mars'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_wrong_setting_is_named_by_its_full_path(changes: dict[str, Any], expected: str) -> None:
+    found = failures(**changes)
+
+    assert len(found) == 1
+    assert found[0].startswith(expected)
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    found = failures(workspace=None, compute__max_node_count=0, deployments__digits__logging_level="loud")
+
+    assert [failure.split(":")[0] for failure in found] == [
+        "compute.max_node_count",
+        "deployments.digits.logging_level",
+        "workspace",
+    ]
+
+
+def test_a_deployments_name_leaves_room_for_its_hash() -> None:
+    deployments = {"a-name-of-twenty-four-ch": LAB["batch-scoring:deployments"]["digits"]}
+
+    found = failures(deployments=deployments, default="a-name-of-twenty-four-ch")
+
+    assert found == [
+        "deployments.a-name-of-twenty-four-ch: its name must have at most 23 characters (its hash follows)"
+    ]
+
+
+def test_local_folders_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+    sources = gather(settings())
+
+    assert sources.folders["examples/digits/images"].files == 180
+    assert sources.folders["examples/digits/check.py"].is_file
+    assert "numpy" in sources.texts["examples/digits/conda.yml"]
+
+
+def test_missing_folders_and_broken_files_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    broken = tmp_path / "conda.yml"
+    broken.write_text("- just\n- a list\n", encoding="utf-8")
+    changes = {
+        "deployments__digits__model": "examples/digits/modle",
+        "deployments__digits__environment__conda_file": str(broken),
+        "deployments__digits__scoring_script": "scoer.py",
+    }
+
+    with pytest.raises(InvalidSettings) as refused:
+        gather(settings(**changes))
+
+    found = [str(failure) for failure in refused.value.failures]
+    assert found[0].startswith("deployments.digits.model: examples/digits/modle: no such folder or file")
+    assert "must be a conda file" in found[1]
+    assert found[2] == "deployments.digits.scoring_script: 'scoer.py' is not in examples/digits/code"
+
+
+def test_environment_variables_of_an_encrypted_setting_stay_secret() -> None:
+    given = config(deployments__digits__environment_variables={"TOKEN": "s3cret"})
+
+    async def read() -> Settings:  # outputs belong to an event loop, as programs have one
+        return from_config("batch-scoring", given, frozenset({"batch-scoring:deployments"}))
+
+    found = asyncio.run(read())
+
+    assert "s3cret" not in repr(found)
