@@ -59,20 +59,29 @@ def run_job(
     *,
     log_limit: int = 5 * 1024 * 1024,
     end_orphans: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Status:
     """Runs a job to its end, which is in the status it returns and in status.json; raises nothing of the job's.
 
     `log_limit` is in bytes, for each log of a worker process. `end_orphans` is called when scoring has ended: a process
-    of its own ends there what scripts detached from their workers.
+    of its own ends there what scripts detached from their workers. `clock` (seconds) tells when a try is too late.
     """
-    job = _Job(spec, store, environments, cancellation, log_limit)
+    job = _Job(spec, store, environments, cancellation, log_limit=log_limit, clock=clock)
     return job.run(end_orphans)
 
 
 class _Job:
     def __init__(
-        self, spec: JobSpec, store: BlobStore, environments: EnvironmentResolver, cancel: Cancellation, log_limit: int
+        self,
+        spec: JobSpec,
+        store: BlobStore,
+        environments: EnvironmentResolver,
+        cancel: Cancellation,
+        *,
+        log_limit: int,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._spec = spec
         self._store = store
         self._environments = environments
@@ -253,6 +262,7 @@ class _Job:
             cancellation=self._cancel,
             observe=self._observe,
             record=self._record,
+            clock=self._clock,
         )
         self._logs.say(
             f"scoring {len(mini_batches)} mini-batches, {tally.total_items} files, {workers.count} process(es)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 from lab.scoring.blobs import BlobExists, BlobItem, BlobNotFound, Cancellation
 from lab.scoring.driver import run_job
 from lab.scoring.spec import BlobPath, EnvironmentSpec, parse_spec
+
+LESS_THAN_A_SHUTDOWN = 8.0
+"""Seconds. An orderly end gives a worker 10; who took less, even on a busy machine, has not waited for the script."""
 
 GOOD_SCRIPT = """
 import os
@@ -135,6 +139,8 @@ class JobBench:
     blobs: FolderBlobs
     cancellation: Cancellation = field(default_factory=Cancellation)
     log_limit: int = 5 * 1024 * 1024
+    clock: Callable[[], float] = time.monotonic
+    """What timeouts are measured by, seconds."""
 
     def run(
         self,
@@ -152,5 +158,6 @@ class JobBench:
         document = base_document(self.directory)
         document["settings"].update(settings)
         change(document)
-        run_job(parse_spec(document), self.blobs, this_interpreter, self.cancellation, log_limit=self.log_limit)
+        limit, clock = self.log_limit, self.clock
+        run_job(parse_spec(document), self.blobs, this_interpreter, self.cancellation, log_limit=limit, clock=clock)
         return Outcome(json.loads((self.directory / "status.json").read_text()), self.blobs, self.directory)
