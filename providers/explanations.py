@@ -275,6 +275,15 @@ SERVICE = (
         codes=("ForeignHost",),
     ),
     Explanation(
+        name="federated-sign-in",
+        cause="Entra ID does not take the token by which the pipeline says who it is",
+        setting="the federated credential of the app registration AZURE_CLIENT_ID",
+        remedy="its issuer, subject and audience must be those in the message, letter by letter; "
+        "see docs/rollouts.md#github-actions",
+        words=r"AADSTS70021[123]?\b|AADSTS700024\b|AADSTS700027\b|no OpenID Connect token|"
+        r"without an OpenID Connect token",
+    ),
+    Explanation(
         name="sign-in",
         cause="nobody could be signed in, or the token was refused",
         setting="AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or `az login`",

@@ -11,6 +11,7 @@ from lab.emulator.config import EmulatorConfig
 from lab.emulator.entra import TokenKeys
 from lab.emulator.executions import Executions
 from lab.emulator.faults import FaultScript
+from lab.emulator.federated import FederatedCredential
 from lab.emulator.plays import Plays
 from lab.emulator.requests import RequestLog
 from lab.emulator.store import Store
@@ -31,6 +32,8 @@ class Cloud:
     """When this lab's workspace was made, seconds since the epoch."""
     roles_work_from: float = 0.0
     """Until then blob storage refuses Entra ID tokens (`role_assignment_seconds`)."""
+    federated: tuple[FederatedCredential, ...] = ()
+    """Of the lab's service principal; for the life of the process."""
     faults: FaultScript = field(default_factory=FaultScript)
     clock: Callable[[], float] = time.time
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.emulator import asset_kinds, computes, deployments, endpoints
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import arm_error, unknown
+from lab.emulator.federated import read_credentials
 from lab.emulator.overview import overview
 from lab.emulator.routes import RouteTable
 
@@ -67,6 +68,19 @@ def _put_settings(cloud: Cloud, call: Call) -> Reply:
     return Reply(200, cloud.plays.as_json())
 
 
+def _get_federated(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
+    return Reply(200, [each.document for each in cloud.federated])
+
+
+def _put_federated(cloud: Cloud, call: Call) -> Reply:
+    """Replaces all of them, for the life of this process."""
+    try:
+        cloud.federated = read_credentials(call.json())
+    except ValueError as error:
+        raise arm_error(400, "UnfitCredential", str(error)) from error
+    return _get_federated(cloud, call)
+
+
 def _get_requests(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
     return Reply(200, {"requests": cloud.log.as_json()})
 
@@ -106,6 +120,8 @@ _ROUTES: RouteTable[_Handler] = RouteTable(
         ("GET", "_lab/overview", _overview),
         ("GET", "_lab/settings", _get_settings),
         ("PUT", "_lab/settings", _put_settings),
+        ("GET", "_lab/federated_credentials", _get_federated),
+        ("PUT", "_lab/federated_credentials", _put_federated),
         ("GET", "_lab/requests", _get_requests),
         ("DELETE", "_lab/requests", _delete_requests),
         ("GET", "_lab/faults", _get_faults),

@@ -1,5 +1,7 @@
 """Entra ID, as far as one service principal needs it: metadata, signing keys, and tokens by client credentials.
 
+It signs in by its secret, or by an assertion of another identity provider that a federated credential trusts.
+
 Tokens are RS256 JWTs under a key that is made once per lab and kept in its home. Texts and codes of errors are those of
 Microsoft's list of AADSTS errors; the wire forms are the OAuth 2.0 ones.
 """
@@ -22,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lab import identity
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import AzureError, arm_error, unknown
+from lab.emulator.federated import ASSERTION_TYPE, NO_ISSUER, AssertionRefused
+from lab.emulator.federated import check as check_assertion
 from lab.emulator.routes import RouteTable
 from lab.emulator.timestamps import plain
 
@@ -118,7 +122,7 @@ def _metadata(cloud: Cloud, call: Call, params: Mapping[str, str]) -> Reply:  # 
         200,
         {
             "token_endpoint": f"{base}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
             "jwks_uri": f"{base}/discovery/v2.0/keys",
             "response_modes_supported": ["query", "fragment", "form_post"],
             "subject_types_supported": ["pairwise"],
@@ -162,8 +166,6 @@ def _token(cloud: Cloud, call: Call, params: Mapping[str, str]) -> Reply:
     tenant = params["tenant"]
     if tenant.lower() != identity.TENANT_ID:
         return _refusal(call, 400, "invalid_request", 90002, _no_such_tenant(tenant))
-    if "client_assertion" in form:
-        raise unknown("client_assertion (a certificate or federated credential); the lab takes client_secret")
     if form.get("grant_type") != "client_credentials":
         raise unknown(f"grant_type '{form.get('grant_type', '')}'; the lab takes client_credentials")
     client = form.get("client_id", "")
@@ -173,21 +175,44 @@ def _token(cloud: Cloud, call: Call, params: Mapping[str, str]) -> Reply:
             "application has not been installed by the administrator of the tenant."
         )
         return _refusal(call, 400, "unauthorized_client", 700016, text)
-    if not hmac.compare_digest(form.get("client_secret", "").encode(), cloud.config.client_secret.encode()):
-        text = (
-            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
-            f"not the client secret ID, for a secret added to app '{client}'."
-        )
-        return _refusal(call, 401, "invalid_client", 7000215, text)
+    refused = _by_assertion(cloud, call, form) if "client_assertion" in form else _by_secret(cloud, call, form, client)
+    if refused is not None:
+        return refused
     scope = form.get("scope", "") or form.get("resource", "")
     audience = scope.removesuffix("/.default") if "scope" in form else scope
     if audience.rstrip("/") not in _RESOURCES:
         text = f"The resource principal named {audience} was not found in the tenant named lab."
         return _refusal(call, 400, "invalid_resource", 500011, text)
-    return _issue(cloud, call, audience, client)
+    # How the client proved who it is, as `appidacr` says it: 1 by a secret, 2 by a certificate or an assertion.
+    return _issue(cloud, call, audience, client, "2" if "client_assertion" in form else "1")
 
 
-def _issue(cloud: Cloud, call: Call, audience: str, client: str) -> Reply:
+def _by_secret(cloud: Cloud, call: Call, form: Mapping[str, str], client: str) -> Reply | None:
+    """The refusal of a wrong secret; None for the right one."""
+    if hmac.compare_digest(form.get("client_secret", "").encode(), cloud.config.client_secret.encode()):
+        return None
+    text = (
+        "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
+        f"not the client secret ID, for a secret added to app '{client}'."
+    )
+    return _refusal(call, 401, "invalid_client", 7000215, text)
+
+
+def _by_assertion(cloud: Cloud, call: Call, form: Mapping[str, str]) -> Reply | None:
+    """The refusal of an assertion that no federated credential trusts; None for a good one."""
+    kind = form.get("client_assertion_type", "")
+    if kind != ASSERTION_TYPE:
+        raise unknown(f"client_assertion_type '{kind}'; the lab takes {ASSERTION_TYPE}")
+    try:
+        check_assertion(cloud.federated, form["client_assertion"], call.now)
+    except AssertionRefused as refused:
+        if refused.number == NO_ISSUER and identity.CLIENT_ID in str(refused):
+            raise unknown("a client_assertion under a certificate of the app's own") from refused
+        return _refusal(call, 401, "invalid_client", refused.number, str(refused))
+    return None
+
+
+def _issue(cloud: Cloud, call: Call, audience: str, client: str, how: str) -> Reply:
     start, seconds = int(call.now), cloud.plays.token_seconds
     claims = {
         "aud": audience,
@@ -196,7 +221,7 @@ def _issue(cloud: Cloud, call: Call, audience: str, client: str) -> Reply:
         "nbf": start,
         "exp": start + seconds,
         "appid": client,
-        "appidacr": "1",
+        "appidacr": how,
         "idp": _ISSUER,
         "idtyp": "app",
         "oid": identity.PRINCIPAL_ID,

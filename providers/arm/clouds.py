@@ -5,6 +5,8 @@ Sources, read 2026-11-23:
   (`azure/ai/ml/_azure_environments.py`), and `Get-AzEnvironment` in Microsoft's PowerShell reference;
 - scoring and API hosts: "Public DNS zone forwarders" of Microsoft.MachineLearningServices in
   https://learn.microsoft.com/azure/private-link/private-endpoint-dns, one table per cloud;
+- audiences of federated assertions, one per cloud:
+  https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity;
 - `https://storage.azure.com` is the audience of blob storage in every cloud: azure-storage-blob's own default.
 NOT verified against a running service: everything of US government and China.
 """
@@ -29,6 +31,8 @@ class Cloud:
     arm_audience: str
     ml_audience: str
     storage_audience: str
+    exchange_audience: str
+    """Of the assertions that Entra ID takes from another identity provider (workload identity federation)."""
     storage_suffix: str
     """`<account>.blob.<storage_suffix>`"""
     scoring_suffix: str
@@ -82,6 +86,7 @@ PUBLIC = Cloud(
     arm_audience="https://management.azure.com",
     ml_audience="https://ml.azure.com",
     storage_audience="https://storage.azure.com",
+    exchange_audience="api://AzureADTokenExchange",
     storage_suffix="core.windows.net",
     scoring_suffix="inference.ml.azure.com",
     api_suffixes=("api.azureml.ms",),
@@ -94,6 +99,7 @@ US_GOVERNMENT = Cloud(
     arm_audience="https://management.usgovcloudapi.net",
     ml_audience="https://ml.azure.us",
     storage_audience="https://storage.azure.com",
+    exchange_audience="api://AzureADTokenExchangeUSGov",
     storage_suffix="core.usgovcloudapi.net",
     scoring_suffix="inference.ml.azure.us",
     api_suffixes=("api.ml.azure.us",),
@@ -106,6 +112,7 @@ CHINA = Cloud(
     arm_audience="https://management.chinacloudapi.cn",
     ml_audience="https://ml.azure.cn",
     storage_audience="https://storage.azure.com",
+    exchange_audience="api://AzureADTokenExchangeChina",
     storage_suffix="core.chinacloudapi.cn",
     scoring_suffix="inference.ml.azure.cn",
     api_suffixes=("api.ml.azure.cn",),

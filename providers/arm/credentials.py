@@ -1,4 +1,19 @@
-"""Who we are: one credential per cloud and process, and its tokens. The only reader of environment variables."""
+"""Who we are: one credential per cloud and process, and its tokens. The only reader of environment variables.
+
+Which credential, the first of these that the environment asks for completely:
+1. a service principal with a secret or certificate: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET or
+   AZURE_CLIENT_CERTIFICATE_PATH;
+2. GitHub Actions with OpenID Connect: AZURE_TENANT_ID, AZURE_CLIENT_ID, and a job with `id-token: write`;
+3. Azure Pipelines with workload identity federation: AZURESUBSCRIPTION_TENANT_ID, AZURESUBSCRIPTION_CLIENT_ID and
+   AZURESUBSCRIPTION_SERVICE_CONNECTION_ID (which its Azure tasks set), SYSTEM_OIDCREQUESTURI, and SYSTEM_ACCESSTOKEN,
+   which the pipeline must hand on;
+4. workload identity of Kubernetes: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE;
+5. DefaultAzureCredential: managed identity, `az login`, `azd auth login`.
+
+The first four are taken alone: what they say when they fail is the one clear error. DefaultAzureCredential knows 1 and
+4, and of 2 and 3 nothing: with `azure/login` it would ask the `az` command line, whose assertion ends after five
+minutes. Each of 2 to 4 signs in with a fresh assertion every time, so that no wait is too long.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +23,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import httpx
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
-from azure.identity import DefaultAzureCredential
+from azure.identity import (
+    AzurePipelinesCredential,
+    ClientAssertionCredential,
+    DefaultAzureCredential,
+    WorkloadIdentityCredential,
+)
 
+from . import assertions
 from .clouds import Cloud
 from .errors import Unauthorized, Unreachable
 
@@ -20,7 +42,7 @@ _EARLY = 300.0
 
 
 class SharedCredential:
-    """DefaultAzureCredential, made at first use, and made again when the cloud refuses its tokens.
+    """The credential of this process, made at first use, and made again when the cloud refuses its tokens.
 
     azure-identity keeps tokens in the credential and hands them out until they expire; the one way past that cache that
     all of its credentials have is a new credential.
@@ -96,8 +118,7 @@ class Tokens:
             ) from error
         except (AzureError, ValueError) as error:  # ValueError: azure-identity's word for an ill-formed tenant id
             raise Unauthorized(
-                f"could not sign in for {audience}: {str(error).strip() or type(error).__name__}; run `az login`, "
-                "or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a service principal",
+                f"could not sign in for {audience}: {str(error).strip() or type(error).__name__}; {advice(os.environ)}",
                 code=type(error).__name__,
             ) from error
 
@@ -113,23 +134,47 @@ _shared_lock = threading.Lock()
 
 
 def credential(cloud: Cloud) -> TokenCredential:
-    """The process's credential for `cloud`: a service principal by AZURE_TENANT_ID, AZURE_CLIENT_ID and
-    AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH), else workload identity, managed identity, `az login`,
-    `azd auth login`.
-
-    With a service principal in the environment nothing else is tried: one wrong secret is one clear error, at once.
-    """
+    """The process's credential for `cloud`, as this module's docstring says."""
     with _shared_lock:
         if cloud.name not in _shared:
-            _shared[cloud.name] = SharedCredential(lambda: default_credential(cloud, os.environ))
+            _shared[cloud.name] = SharedCredential(lambda: make_credential(cloud, os.environ))
         return _shared[cloud.name]
 
 
-def default_credential(cloud: Cloud, environment: Mapping[str, str]) -> TokenCredential:
-    """A new DefaultAzureCredential without those that are interactive, or that only probe when the answer is given."""
-    by_environment = has_service_principal(environment)
+def make_credential(
+    cloud: Cloud, environment: Mapping[str, str], *, github: httpx.BaseTransport | None = None, **options: Any
+) -> TokenCredential:
+    """A new credential for `cloud`.
+
+    `github` sends the requests for GitHub's tokens; `options` are azure-identity's own, of every credential.
+    """
+    options = {"authority": cloud.authority, **options}
+    if has_service_principal(environment):
+        return _default_credential(True, options)
+    who = {"tenant_id": environment.get("AZURE_TENANT_ID", ""), "client_id": environment.get("AZURE_CLIENT_ID", "")}
+    if all(who.values()) and assertions.is_given(environment):
+        fresh = assertions.GitHubAssertions(environment, cloud.exchange_audience, transport=github)
+        return ClientAssertionCredential(**who, func=fresh, **options)
+    pipeline = {name: environment.get(variable, "") for name, variable in _AZURE_PIPELINES.items()}
+    if all(pipeline.values()) and environment.get("SYSTEM_OIDCREQUESTURI"):
+        return AzurePipelinesCredential(**pipeline, **options)
+    file = environment.get("AZURE_FEDERATED_TOKEN_FILE")
+    if all(who.values()) and file:
+        return WorkloadIdentityCredential(**who, token_file_path=file, **options)
+    return _default_credential(False, options)
+
+
+_AZURE_PIPELINES = {
+    "tenant_id": "AZURESUBSCRIPTION_TENANT_ID",
+    "client_id": "AZURESUBSCRIPTION_CLIENT_ID",
+    "service_connection_id": "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
+    "system_access_token": "SYSTEM_ACCESSTOKEN",
+}
+
+
+def _default_credential(by_environment: bool, options: Mapping[str, Any]) -> TokenCredential:
+    """DefaultAzureCredential without those that are interactive, or that only probe when the answer is given."""
     return DefaultAzureCredential(
-        authority=cloud.authority,
         exclude_workload_identity_credential=by_environment,
         exclude_managed_identity_credential=by_environment,
         exclude_cli_credential=by_environment,
@@ -139,6 +184,7 @@ def default_credential(cloud: Cloud, environment: Mapping[str, str]) -> TokenCre
         exclude_powershell_credential=True,
         exclude_interactive_browser_credential=True,
         exclude_broker_credential=True,
+        **options,
     )
 
 
@@ -149,3 +195,18 @@ def has_service_principal(environment: Mapping[str, str]) -> bool:
         and environment.get("AZURE_CLIENT_ID")
         and (environment.get("AZURE_CLIENT_SECRET") or environment.get("AZURE_CLIENT_CERTIFICATE_PATH"))
     )
+
+
+def advice(environment: Mapping[str, str]) -> str:
+    """What to do when nobody was signed in, in the words of where this runs."""
+    if environment.get("GITHUB_ACTIONS") == "true" and not has_service_principal(environment):
+        missing = [name for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID") if not environment.get(name)]
+        if missing or not assertions.is_given(environment):
+            return (
+                "give the job `permissions: id-token: write`, and AZURE_TENANT_ID and AZURE_CLIENT_ID of an app "
+                f"registration that trusts this workflow{f' ({missing[0]} is not set)' if missing else ''}"
+            )
+        return "the app registration AZURE_CLIENT_ID needs a federated credential for this workflow"
+    if environment.get("TF_BUILD") and not environment.get("SYSTEM_ACCESSTOKEN"):
+        return "run this in an Azure task (AzureCLI@2), and hand on SYSTEM_ACCESSTOKEN: $(System.AccessToken)"
+    return "run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a service principal"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import pickle
+import re
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,15 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.identity import DefaultAzureCredential
 
-from providers.arm import PUBLIC, ArmError, Unauthorized, Unreachable
-from providers.arm.credentials import SharedCredential, Tokens, credential, default_credential, has_service_principal
+from providers.arm import PUBLIC, US_GOVERNMENT, ArmError, Unauthorized, Unreachable
+from providers.arm.credentials import (
+    SharedCredential,
+    Tokens,
+    advice,
+    credential,
+    has_service_principal,
+    make_credential,
+)
 from tests.arm.far_side import API, ENDPOINT, SECRET, Credential, Far, client_of, refusal, reply, resource
 
 SERVICE_PRINCIPAL = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "s"}
@@ -151,17 +159,71 @@ def test_a_service_principal_is_complete_or_not_there(changes: dict[str, str], c
 def test_with_a_service_principal_nothing_else_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SERVICE_PRINCIPAL.items():
         monkeypatch.setenv(name, value)
-    made = default_credential(PUBLIC, SERVICE_PRINCIPAL)
+    made = make_credential(PUBLIC, SERVICE_PRINCIPAL)
     assert isinstance(made, DefaultAzureCredential)
     assert [type(each).__name__ for each in made.credentials] == ["EnvironmentCredential"]
 
 
 def test_without_one_nothing_interactive_is_tried() -> None:
-    made = default_credential(PUBLIC, {})
+    made = make_credential(PUBLIC, {})
     assert isinstance(made, DefaultAzureCredential)
     names = {type(each).__name__ for each in made.credentials}
     assert {"EnvironmentCredential", "AzureCliCredential"} <= names
     assert not names & {"InteractiveBrowserCredential", "VisualStudioCodeCredential", "AzurePowerShellCredential"}
+
+
+GITHUB = {
+    "AZURE_TENANT_ID": "11111111-0000-0000-0000-000000000001",
+    "AZURE_CLIENT_ID": "c",
+    "ACTIONS_ID_TOKEN_REQUEST_URL": "https://run.actions.githubusercontent.com/1/idtoken/2?api-version=2.0",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job-secret",
+    "GITHUB_ACTIONS": "true",
+}
+AZURE_PIPELINES = {
+    "AZURESUBSCRIPTION_TENANT_ID": "11111111-0000-0000-0000-000000000001",
+    "AZURESUBSCRIPTION_CLIENT_ID": "c",
+    "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": "s",
+    "SYSTEM_ACCESSTOKEN": "job-secret",
+    "SYSTEM_OIDCREQUESTURI": "https://dev.azure.com/o/p/_apis/x",
+}
+KUBERNETES = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_FEDERATED_TOKEN_FILE": "token.txt"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "kind"),
+    [
+        (GITHUB, "ClientAssertionCredential"),
+        ({**GITHUB, "AZURE_CLIENT_SECRET": "s"}, "DefaultAzureCredential"),
+        ({**GITHUB, "AZURE_CLIENT_ID": ""}, "DefaultAzureCredential"),
+        ({**GITHUB, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}, "DefaultAzureCredential"),
+        (AZURE_PIPELINES, "AzurePipelinesCredential"),
+        ({**AZURE_PIPELINES, "SYSTEM_ACCESSTOKEN": ""}, "DefaultAzureCredential"),
+        (KUBERNETES, "WorkloadIdentityCredential"),
+    ],
+)
+def test_where_this_runs_says_which_credential_it_is(environment: dict[str, str], kind: str) -> None:
+    assert type(make_credential(PUBLIC, environment)).__name__ == kind
+
+
+@pytest.mark.parametrize("environment", [GITHUB, KUBERNETES])
+def test_an_assertion_goes_to_the_clouds_own_authority(environment: dict[str, str]) -> None:
+    made: Any = make_credential(US_GOVERNMENT, environment)
+
+    assert made._client._authority == "https://login.microsoftonline.us"
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "az login"),
+        ({"GITHUB_ACTIONS": "true"}, "id-token: write.*AZURE_TENANT_ID is not set"),
+        ({**GITHUB, "ACTIONS_ID_TOKEN_REQUEST_URL": ""}, "`permissions: id-token: write`"),
+        (GITHUB, "needs a federated credential for this workflow"),
+        ({"TF_BUILD": "True"}, "hand on SYSTEM_ACCESSTOKEN"),
+    ],
+)
+def test_who_is_not_signed_in_is_told_what_to_do_where_it_runs(environment: dict[str, str], words: str) -> None:
+    assert re.search(words, advice(environment))
 
 
 def test_the_process_has_one_credential_per_cloud() -> None:

@@ -223,6 +223,8 @@ def test_failures_of_other_doors_are_explained(tmp_path: Path) -> None:
     """Sign-in and the network below blob storage's SDK, a folder that is not there, a host that is not Azure's."""
     assert explain(blob_error(ServiceRequestError("no route"), "write blob", "x")).name == "unreachable"
     assert explain(blob_error(ClientAuthenticationError("no"), "write blob", "x")).name == "sign-in"
+    for said in ("AADSTS700213: No matching federated identity record", "h answered without an OpenID Connect token"):
+        assert explain(errors.Unauthorized(f"could not sign in: {said}", code="x")).name == "federated-sign-in"
     assert explain(error_of(409, {}, json.dumps(envelope("OperationInProgress", "", "wait")))).name == "busy"
     with pytest.raises(ValueError, match="no such folder") as missing:
         scan(str(tmp_path / "none"))
