@@ -4,6 +4,7 @@ STACK ?= lab
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(BIN)/python -m lab.uv
 CLIENTS := $(or $(LAB_CACHE),.lab/cache)/clients
 export ENGINE
 
@@ -37,19 +38,19 @@ format: $(VENV)/.dev
 # .lab: what `make up` needs. .dev: that and what the tests need. Both install exactly what the lock files name, by hash.
 $(VENV)/.lab: requirements/lab.txt | $(BIN)/uv
 	@echo "installing what requirements/lab.txt names into $(VENV) ..."
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/lab.txt
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/lab.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.lab
 	@echo "installing what requirements/dev.txt names into $(VENV) ..."
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # Each client has a virtual environment of its own: what they pin agrees neither with each other nor with this project.
 $(CLIENTS)/%/.installed: requirements/clients-%.txt | $(BIN)/uv
 	@echo "installing what $< names into $(@D) ..."
-	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(@D)
-	@$(BIN)/uv pip install -q --python $(@D)/bin/python --require-hashes -r $<
+	@$(UV) venv -q --clear --python $(BIN)/python $(@D)
+	@$(UV) pip install -q --python $(@D)/bin/python --require-hashes -r $<
 	@touch $@
 
 $(BIN)/uv: requirements/uv.txt
@@ -59,12 +60,12 @@ $(BIN)/uv: requirements/uv.txt
 	@touch $@
 
 lock: $(BIN)/uv  ## after a change of pyproject.toml
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.10 --extra lab --extra dev pyproject.toml -o requirements/dev.txt
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.10 --extra lab -c requirements/dev.txt pyproject.toml -o requirements/lab.txt
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.10 -c requirements/dev.txt pyproject.toml -o requirements/run.txt
-	@echo uv | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.10 -c requirements/dev.txt - -o requirements/uv.txt
-	@echo azure-ai-ml==1.35.2 | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.10 - -o requirements/clients-ai-ml.txt
-	@echo azure-cli==2.91.0 | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.10 - -o requirements/clients-cli.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 --extra lab --extra dev pyproject.toml -o requirements/dev.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 --extra lab -c requirements/dev.txt pyproject.toml -o requirements/lab.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	@echo uv | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 -c requirements/dev.txt - -o requirements/uv.txt
+	@echo azure-ai-ml==1.35.2 | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 - -o requirements/clients-ai-ml.txt
+	@echo azure-cli==2.91.0 | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 - -o requirements/clients-cli.txt
 
 clean:  ## ends the lab and removes what was created here; deployed lab stacks go with it
 	@if [ -x $(BIN)/python ] && [ -d .lab ]; then $(BIN)/python -m lab stop; fi

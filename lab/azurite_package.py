@@ -12,6 +12,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.install import install_once
 from lab.nodejs import Node
+from lab.registries import npm_environment
 
 _FILES = Path(__file__).with_name("azurite_npm")
 _SCRIPT = Path("node_modules/azurite/dist/src/blob/main.js")
@@ -39,13 +40,14 @@ def ensure_azurite(
         # Optional dependencies are database drivers; install scripts are not needed by any package here.
         command = [*node.npm, "ci", "--omit=dev", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
         path = os.pathsep.join([str(node.node.parent), environ.get("PATH", os.defpath)])
+        reaching = npm_environment(environ) if node.from_pypi else environ
         code: int | str
         try:
             with log.open("ab") as output:
                 code = subprocess.run(  # noqa: S603 - npm of the chosen Node.js, arguments of our own
                     command,
                     cwd=folder,
-                    env={**environ, "PATH": path},
+                    env={**reaching, "PATH": path},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,

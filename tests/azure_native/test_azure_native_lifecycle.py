@@ -193,7 +193,7 @@ def test_the_process_prints_its_port_first_and_serves() -> None:
         port = int(process.stdout.readline())
         with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
             stub = provider_pb2_grpc.ResourceProviderStub(channel)
-            information = stub.GetPluginInfo(empty_pb2.Empty(), wait_for_ready=True, timeout=30)
+            information = stub.GetPluginInfo(empty_pb2.Empty(), wait_for_ready=True, timeout=120)
         assert information.version == "3.29.0"
     finally:
         process.kill()
@@ -212,7 +212,7 @@ def test_the_process_ends_with_its_parent() -> None:
     plugin = "subprocess.Popen([sys.executable, '-m', 'lab.azure_native'], stdout=subprocess.PIPE).stdout.readline()"
 
     ended = subprocess.run(
-        [sys.executable, "-c", f"import subprocess, sys; {plugin}"], stderr=subprocess.PIPE, timeout=60, check=True
+        [sys.executable, "-c", f"import subprocess, sys; {plugin}"], stderr=subprocess.PIPE, timeout=120, check=True
     )
 
     assert ended.returncode == 0, "it returned: both have closed the pipe that they share"

@@ -239,7 +239,7 @@ def test_two_uploads_of_the_same_folder_at_once_both_end_well(service: BlobServi
 
     def meet(what: str, name: str) -> Answer | None:
         if what == "list" and service.count("put") == 0 and not gate.broken:
-            gate.wait(5)
+            gate.wait(60)
         return None
 
     service.fault_after = meet
@@ -249,7 +249,7 @@ def test_two_uploads_of_the_same_folder_at_once_both_end_well(service: BlobServi
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert [result.files for result in results] == [3, 3]
     assert exists(service.open(), place(folder), folder.digest)
 

@@ -38,7 +38,8 @@ def served(tmp_path: Path, token_key: bytes) -> Iterator[httpx.Client]:
     thread.start()
     try:
         address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {CONTROL}"}) as client:
+        headers = {"Authorization": f"Bearer {CONTROL}"}
+        with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
             while not server.started and thread.is_alive():
                 time.sleep(0.005)
             yield client

@@ -16,7 +16,7 @@ import pytest
 from tests.engine import engines
 from tests.engine.project_under_test import PROJECT, STACK, calls, cloud, make_project, thing, wish
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 """Seconds until something that must happen counts as not happening."""
 
 
@@ -43,6 +43,10 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def _until_told_of_the_interrupt(process: subprocess.Popen[str]) -> None:
+    _until(lambda: "Interrupted" in (process.stdout.readline() if process.stdout else ""))
+
+
 def _children(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
@@ -66,6 +70,7 @@ def test_the_first_interrupt_finishes_what_runs_and_starts_nothing_new(
     directory, process = held
     children = _children(process)
     process.send_signal(signal.SIGINT)
+    _until_told_of_the_interrupt(process)
     (directory / "go").touch()
     assert process.wait(_PATIENCE) == 1
     assert _names(directory) == {"trial-lab", "default", "a"}
@@ -79,7 +84,7 @@ def test_a_second_interrupt_stops_now_and_leaves_a_pending_operation(
     directory, process = held
     children = _children(process)
     process.send_signal(signal.SIGINT)
-    _until(lambda: "Interrupted" in (process.stdout.readline() if process.stdout else ""))
+    _until_told_of_the_interrupt(process)
     process.send_signal(signal.SIGINT)
     assert process.wait(_PATIENCE) == 8
     assert _pending(directory) == [("a", "creating")]
@@ -121,6 +126,7 @@ def test_pending_creations_are_forgotten_on_request(held: tuple[Path, subprocess
 def test_terminate_ends_like_an_interrupt(held: tuple[Path, subprocess.Popen[str]]) -> None:
     directory, process = held
     process.terminate()
+    _until_told_of_the_interrupt(process)
     (directory / "go").touch()
     assert process.wait(_PATIENCE) == 1
     assert _pending(directory) == []

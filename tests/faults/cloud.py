@@ -44,6 +44,7 @@ class Cloud:
         self._http = httpx.Client(
             verify=ssl.create_default_context(cafile=self._facts.ca_file),
             trust_env=False,
+            timeout=60,
             headers={"Authorization": f"Bearer {self._facts.control_token}"},
             base_url=f"https://127.0.0.1:{self._facts.emulator_port}/_lab/",
         )

@@ -265,7 +265,7 @@ class Kills:
 
     def _inside(self, *arguments: str) -> str:
         done = self._checkout.lab.run(
-            [sys.executable, "-m", "tests.faults.census", *arguments], cwd=ROOT, timeout=60, check=True
+            [sys.executable, "-m", "tests.faults.census", *arguments], cwd=ROOT, timeout=300, check=True
         )
         return done.stdout
 

@@ -238,7 +238,7 @@ class Lifecycle:
 
     def _inside(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "tests.faults.census", *arguments]
-        done = self._checkout.lab.run(command, cwd=ROOT, timeout=60)
+        done = self._checkout.lab.run(command, cwd=ROOT, timeout=300)
         assert done.returncode == 0, done.stderr[-800:]
 
 

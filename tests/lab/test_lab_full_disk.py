@@ -88,7 +88,8 @@ token = ClientSecretCredential(
 group = f"subscriptions/{identity.SUBSCRIPTION_ID}/resourceGroups/{identity.RESOURCE_GROUP}"
 where = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{identity.WORKSPACE}"
 method, path, body, times = sys.argv[1:]
-with httpx.Client(headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"}) as client:
+headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+with httpx.Client(headers=headers, timeout=60) as client:
     for number in range(int(times)):
         url = f"https://management.azure.com/{where}{path.replace('#', str(number))}?api-version=2025-12-01"
         answer = client.request(method, url, content=body or None)

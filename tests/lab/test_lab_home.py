@@ -86,11 +86,11 @@ def test_who_waits_for_a_lock_says_so_and_gets_it(tmp_path: Path) -> None:
     waiting = threading.Event()
 
     def release_when_waited_for() -> None:
-        waiting.wait(10)
+        waiting.wait(60)
         lock.release()
 
     threading.Thread(target=release_when_waited_for).start()
-    with locked(tmp_path / "lock", wait_seconds=10, what="a start", waiting=waiting.set):
+    with locked(tmp_path / "lock", wait_seconds=60, what="a start", waiting=waiting.set):
         assert waiting.is_set()
 
 

@@ -37,11 +37,11 @@ def test_two_starts_at_once_install_once(tmp_path: Path) -> None:
     both = threading.Barrier(2)
 
     def start() -> Path:
-        both.wait(10)
+        both.wait(60)
         return install_once(tmp_path / "things", "v1", fills.append)
 
     with ThreadPoolExecutor(2) as starts:
-        folders = [one.result(30) for one in [starts.submit(start), starts.submit(start)]]
+        folders = [one.result(60) for one in [starts.submit(start), starts.submit(start)]]
     assert folders[0] == folders[1]
     assert len(fills) == 1
 

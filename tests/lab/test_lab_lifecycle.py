@@ -49,7 +49,7 @@ def _processes(lab: LabUnderTest) -> list[str]:
     return found
 
 
-def _wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def _wait_until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -145,7 +145,7 @@ def test_a_stale_lab_json_with_a_strangers_pid_is_no_lab_and_the_stranger_lives(
         fresh.stop()
         assert stranger.poll() is None
     finally:
-        stranger.communicate(b"\n", timeout=10)
+        stranger.communicate(b"\n", timeout=60)
 
 
 def test_starts_at_once_make_one_lab(fresh: LabUnderTest) -> None:
@@ -241,7 +241,7 @@ def test_a_process_that_merely_has_a_drivers_number_is_left_alone(fresh: LabUnde
     (job / "pid").write_text(f"{stranger.pid}\n", encoding="ascii")
     fresh.stop()
     assert stranger.poll() is None
-    stranger.communicate(b"\n", timeout=10)
+    stranger.communicate(b"\n", timeout=60)
 
 
 def test_without_network_start_says_what_is_missing_and_the_next_start_goes_on(

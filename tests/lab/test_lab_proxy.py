@@ -62,7 +62,7 @@ def proxy(echo: Echo) -> Iterator[Proxy]:
 
 
 def _connect(proxy: Proxy, request: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
     connection.sendall(request)
     return connection
 
@@ -137,14 +137,14 @@ def test_whoever_asks_is_told_what_was_refused(request_bytes: bytes, told: tuple
 
 def test_httpx_shows_its_user_the_refusal(proxy: Proxy) -> None:
     with (
-        httpx.Client(proxy=f"http://127.0.0.1:{proxy.port}", trust_env=False) as client,
+        httpx.Client(proxy=f"http://127.0.0.1:{proxy.port}", trust_env=False, timeout=60) as client,
         pytest.raises(httpx.ProxyError, match=r"403 the lab refuses example\.com"),
     ):
         client.get("https://example.com/")
 
 
 def test_plain_http_is_refused_by_name(proxy: Proxy) -> None:
-    with httpx.Client(proxy=f"http://127.0.0.1:{proxy.port}", trust_env=False) as client:
+    with httpx.Client(proxy=f"http://127.0.0.1:{proxy.port}", trust_env=False, timeout=60) as client:
         reply = client.get("http://management.azure.com/x")
     assert reply.status_code == 403
     assert "plain http to management.azure.com" in reply.text

@@ -79,7 +79,7 @@ def test_status_for_people_says_where_everything_is(lab: LabUnderTest) -> None:
 
 
 def test_start_names_the_page_and_a_browser_gets_it_without_the_labs_certificate(lab: LabUnderTest) -> None:
-    page = httpx.get(lab.facts.page, trust_env=False)
+    page = httpx.get(lab.facts.page, trust_env=False, timeout=60)
     assert "<title>lab</title>" in page.text
     assert lab.facts.page in lab.command("start").stdout
 
@@ -231,7 +231,8 @@ def test_the_stand_in_is_written_anew_when_it_would_differ(lab: LabUnderTest) ->
 def test_the_control_api_asks_for_its_bearer(lab: LabUnderTest) -> None:
     facts = lab.facts
     context = ssl.create_default_context(cafile=facts.ca_file)
-    reply = httpx.get(f"https://127.0.0.1:{facts.emulator_port}/_lab/status", verify=context, trust_env=False)
+    url = f"https://127.0.0.1:{facts.emulator_port}/_lab/status"
+    reply = httpx.get(url, verify=context, trust_env=False, timeout=60)
     assert reply.status_code == 401
 
 

@@ -63,7 +63,7 @@ class Checkout:
 
     def run(self, verb: str, *options: str) -> Ran:
         with self.start(verb, *options) as process:
-            said, _ = process.communicate(timeout=400)
+            said, _ = process.communicate(timeout=1200)
             return Ran(process.returncode, said)
 
     def succeed(self, verb: str, *options: str) -> str:
@@ -75,7 +75,7 @@ class Checkout:
     def preview(self) -> dict[str, str]:
         """`Type name` -> planned operation, for all that would change."""
         with self.start("preview", "--json") as process:
-            said, _ = process.communicate(timeout=400)
+            said, _ = process.communicate(timeout=1200)
         assert process.returncode == 0, said
         document = json.loads(said[said.index("\n{") :])
         return {
@@ -86,7 +86,7 @@ class Checkout:
 
     def outputs(self) -> dict[str, Any]:
         with self.start("output", "--json") as process:
-            said, _ = process.communicate(timeout=100)
+            said, _ = process.communicate(timeout=300)
         found: dict[str, Any] = json.loads(said[said.index("{") :])
         return found
 
@@ -121,6 +121,7 @@ class Checkout:
             headers={"Authorization": f"Bearer {facts.control_token}"},
             verify=_trusting(facts.ca_file),
             trust_env=False,
+            timeout=60,
         )
         answer.raise_for_status()
         return answer.json() if answer.content else None

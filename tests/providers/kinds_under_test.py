@@ -34,7 +34,7 @@ class LampKind(Kind):
             dynamic_host.progress()("warming up, 1 s")
         if mood == "together":
             # Passes only when as many calls run at once as there are parties.
-            _meeting.wait(timeout=20)
+            _meeting.wait(timeout=120)
         return CreateResult("lamp-1", {**self.owned(props), "timeout": deadline(props), "urn": _urn()})
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:

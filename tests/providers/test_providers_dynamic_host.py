@@ -75,7 +75,7 @@ def lamp(mood: str) -> struct_pb2.Struct:
 
 
 def create(plugin: Any, mood: str, timeout: float = 0) -> Any:
-    return plugin.Create(provider_pb2.CreateRequest(urn=URN, properties=lamp(mood), timeout=timeout), timeout=60)
+    return plugin.Create(provider_pb2.CreateRequest(urn=URN, properties=lamp(mood), timeout=timeout), timeout=180)
 
 
 def test_an_expected_error_is_one_sentence_without_a_traceback(plugin: Any) -> None:
@@ -154,7 +154,7 @@ def test_the_server_ends_with_its_engine() -> None:
 
         engine.stop(0).wait()
 
-        assert process.wait(timeout=30) == 1
+        assert process.wait(timeout=120) == 1
 
 
 def test_without_a_server_nothing_is_shown_and_nothing_fails() -> None:

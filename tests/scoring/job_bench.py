@@ -101,7 +101,7 @@ def base_document(directory: Path) -> dict[str, Any]:
         "input": {"container": "data", "path": "inputs/images", "type": "UriFolder"},
         "output": {"container": "data", "path": "azureml/batchjob-1/score/predictions.csv"},
         "logs": {"container": "azureml", "prefix": "ExperimentRun/dcid.batchjob-1"},
-        "settings": {"mini_batch_size": 2, "timeout_seconds": 30, "error_threshold": -1, "output_action": "AppendRow"},
+        "settings": {"mini_batch_size": 2, "timeout_seconds": 300, "error_threshold": -1, "output_action": "AppendRow"},
         "limits": {"max_workers": 2},
         "cache": str(directory.parent / "cache"),
     }

@@ -273,7 +273,7 @@ def test_the_installer_gets_the_index_settings_and_no_secrets() -> None:
         "AZURE_CLIENT_SECRET": "s",
         "LAB_HOME": "x",
     }
-    assert installer_environment(environ) == {
+    assert installer_environment(environ, pip=lambda _: "", bundles=()) == {
         "PATH": "/bin",
         "HTTPS_PROXY": "http://proxy.example",
         "UV_DEFAULT_INDEX": "https://index.example/simple",
