@@ -3,6 +3,9 @@
 VERB is up, preview, refresh, destroy or cancel; output, export or import (of the state: `--file <absolute path>`);
 take (`<urn> <id>`: put a resource that exists into the state, where azure-native refuses to create it).
 
+`python -m stacks check [STACK ...]` checks stack files, by default all, on this machine alone: no engine, no lab,
+no cloud. It says everything that is wrong in all of them at once; exit code 1 where something is.
+
 Chooses the engine, starts the lab for a lab stack, and says at the end what there is now. Exit codes are the engine's.
 """
 
@@ -15,8 +18,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from stacks import checking
 from stacks.engine import ROOT, CannotRun, Engine, choose, prepare, refuse_local_state, release_dead_locks
 from stacks.existing import Existing, advice, import_options, refused, with_it
+from stacks.stack_file import stack_files
 from stacks.summary import summary
 
 VERBS = {
@@ -38,6 +43,8 @@ _READS_CONFIGURATION = ("up", "preview", "refresh", "destroy")
 
 
 def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["check"]:
+        return _check_files(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m stacks", description="Run a Pulumi verb on a stack.")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("stack")
@@ -68,6 +75,21 @@ def main(arguments: list[str]) -> int:
         print(f"error: {reason}", file=sys.stderr)
         return 2
     return code
+
+
+def _check_files(stacks: list[str]) -> int:
+    files = stack_files()
+    unknown = [stack for stack in stacks if stack not in files]
+    if unknown:
+        print(f"error: there is no stack {', '.join(unknown)}; stacks here: {', '.join(files)}", file=sys.stderr)
+        return 2
+    found = checking.check({stack: path for stack, path in files.items() if not stacks or stack in stacks})
+    for stack, failures in found.items():
+        for failure in failures:
+            print(f"{files[stack].relative_to(ROOT)}: {failure}", file=sys.stderr)
+    wrong = sum(map(len, found.values()))
+    print(f"{len(found)} stack files, {wrong or 'nothing'} wrong: {', '.join(found)}")
+    return 1 if wrong else 0
 
 
 def _command(engine: Engine, verb: str, stack: str, options: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ components/ and providers/ what goes there. docs/configuration.md is written fro
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from components.batch_scoring import BatchScoringArgs, StackDeployment
 from components.placement import Placement
 from components.sources import Sources
 from providers import checks, schema
-from providers.blob import FolderError, scan
+from providers.blob import Folder, FolderError, scan
 from providers.schema import Failure, InvalidSettings, prop
 
 
@@ -72,12 +72,12 @@ def from_config(project: str, config: Mapping[str, str], secret_keys: frozenset[
     return _with_secrets(settings) if f"{prefix}deployments" in secret_keys else settings
 
 
-def gather(settings: Settings) -> Sources:
+def gather(settings: Settings, look: Callable[[str], Folder] = scan) -> Sources:
     """Look once at every local file and folder that the settings name; raises InvalidSettings with every failure."""
     folders, texts, failures = {}, {}, []
     for name, path in _folders(settings):
         try:
-            folders[path] = scan(path)
+            folders[path] = look(path)
         except FolderError as error:
             failures.append(Failure(name, str(error)))
     for name, path in _texts(settings):
