@@ -15,9 +15,9 @@ from pulumi import Input, ResourceOptions
 from components.placement import Placement, colour
 from components.sources import Sources
 from providers import checks
+from providers.aml.datastore import datastore_uri
 from providers.asset_version import CodeVersion, CodeVersionArgs, ModelVersion, ModelVersionArgs, version_id
 from providers.blob_folder import BlobFolder, BlobFolderArgs
-from providers.datastore import datastore_uri
 from providers.ownership import TAG
 from providers.schema import prop
 

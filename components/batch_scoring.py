@@ -21,6 +21,7 @@ from components.compute import ComputeSettings, build_compute, compute_id
 from components.placement import Placement
 from components.sources import Sources
 from providers import checks, schema
+from providers.aml.datastore import datastore_uri
 from providers.batch_deployment import (
     BatchDeployment,
     BatchDeploymentArgs,
@@ -30,7 +31,6 @@ from providers.batch_deployment import (
     coloured_name,
 )
 from providers.batch_endpoint import BatchEndpoint, BatchEndpointArgs, EndpointSettings, endpoint_id
-from providers.datastore import datastore_uri
 from providers.default_deployment import DefaultDeployment, DefaultDeploymentArgs
 from providers.ownership import Owner, OwnerArgs
 from providers.schema import prop

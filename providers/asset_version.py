@@ -12,7 +12,7 @@ from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from providers import checks, schema
-from providers.datastore import check_datastore_uri, locate
+from providers.aml.datastore import check_datastore_uri, locate
 from providers.kind import GONE, AzureArgs, Kind, Refusal, client, deadline, resource_props, without_provider
 from providers.ownership import owner_property, refuse_stranger, refuse_to_delete_stranger
 from providers.schema import REPLACE, prop
@@ -124,7 +124,7 @@ class CodeVersionKind(AssetVersionKind):
 
     def content(self, props: Mapping[str, Any]) -> str:
         """Code alone is named by its https url: no recorded traffic gives codeUri a datastore uri."""
-        return locate(props["uri"], props).url
+        return locate(client(props), props["uri"]).url
 
 
 class ModelVersionKind(AssetVersionKind):

@@ -11,9 +11,9 @@ from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 
 from providers import dynamic_host, schema
+from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate
 from providers.blob import Folder, delete_prefix, exists, upload
-from providers.datastore import BlobLocation, check_datastore_uri, find, locate, open_container
-from providers.kind import GONE, AzureArgs, Kind, resource_props, without_provider
+from providers.kind import GONE, AzureArgs, Kind, client, container_at, resource_props, without_provider
 from providers.schema import LOCAL, REPLACE, prop
 
 
@@ -49,10 +49,10 @@ class BlobFolderKind(Kind):
         return result
 
     def create(self, props: Mapping[str, Any]) -> CreateResult:
-        location = locate(props["uri"], props)
+        location = locate(client(props), props["uri"])
         upload(
             Folder(props["source"], props["digest"], int(props["files"]), int(props["bytes"])),
-            open_container(location, props),
+            container_at(location, props),
             _prefix(location),
             root=props["root"],
             progress=dynamic_host.progress(),
@@ -60,8 +60,8 @@ class BlobFolderKind(Kind):
         return CreateResult(location.url, self.owned(props))
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
-        location = find(props["uri"], props)
-        if location is None or not exists(open_container(location, props), _prefix(location), props["digest"]):
+        location = find(client(props), props["uri"])
+        if location is None or not exists(container_at(location, props), _prefix(location), props["digest"]):
             return GONE
         inputs = self.owned(props)
         return ReadResult(id_, inputs, inputs)
@@ -71,9 +71,9 @@ class BlobFolderKind(Kind):
         return UpdateResult(without_provider(news))
 
     def delete(self, _id: str, props: Mapping[str, Any]) -> None:
-        location = find(props["uri"], props)
+        location = find(client(props), props["uri"])
         if location is not None:
-            delete_prefix(open_container(location, props), _prefix(location))
+            delete_prefix(container_at(location, props), _prefix(location))
 
 
 class BlobFolder(Resource, module="azureml", name="BlobFolder"):

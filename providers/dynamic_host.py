@@ -26,6 +26,7 @@ from google.rpc import status_pb2
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import ResourceProviderServicer, engine_pb2, engine_pb2_grpc, provider_pb2
 
+from providers.aml.refusal import Named
 from providers.arm.redact import redact
 
 OPERATIONS_AT_ONCE = 64
@@ -51,7 +52,7 @@ class Call:
         return float(getattr(self.request, "timeout", 0.0)) or None
 
 
-class InitFailed(Exception):
+class InitFailed(Named):
     """A resource that exists and did not come up: Pulumi keeps its id and state, and the next `up` updates it."""
 
     def __init__(self, resource_id: str, outs: Mapping[str, Any], reason: str, *, name: str) -> None:

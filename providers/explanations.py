@@ -13,24 +13,13 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from providers.aml.refusal import Named
 from providers.arm import errors as arm
 from providers.arm.errors import ArmError
 from providers.arm.redact import redact
 from providers.blob import BlobError, FolderError
-from providers.dynamic_host import InitFailed
 
 PAGE = "docs/errors.md"
-
-
-class Refusal(Exception):
-    """A request that this project will not carry out, or whose outcome is not what was asked; it says what to do.
-
-    `name` is its entry in the table.
-    """
-
-    def __init__(self, message: str, *, name: str) -> None:
-        super().__init__(message)
-        self.name = name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -533,7 +522,7 @@ def explain(error: Exception) -> Explanation:
 
 def named(error: Exception) -> str:
     """The entry that the error names itself, empty where it names none."""
-    return error.name if isinstance(error, Refusal | InitFailed) else ""
+    return error.name if isinstance(error, Named) else ""
 
 
 def told(error: Exception) -> str:

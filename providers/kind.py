@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, cast
 
+from azure.storage.blob import ContainerClient
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import (
     CheckFailure,
@@ -26,13 +27,14 @@ from pulumi.dynamic import (
 )
 
 from providers import arm, checks, dynamic_host, explanations, schema
+from providers.aml.datastore import BlobLocation, open_container
+from providers.aml.refusal import Refusal
+from providers.aml.workspace import API_VERSION
 from providers.arm import ArmError, DeadlineExceeded, OperationFailed
 from providers.dynamic_host import InitFailed
-from providers.explanations import Refusal
 from providers.schema import LOCAL, REPLACE, Bag, Failure, prop
 
 GONE = ReadResult("", {})
-API_VERSION = "2025-12-01"
 _PROVIDER = "__provider"
 UNFINISHED = "unfinished"
 """In the state of a resource whose last write did not end well, with the reason's name: the next `up` writes again."""
@@ -177,6 +179,11 @@ class Kind(ResourceProvider):
 def client(props: Mapping[str, Any]) -> arm.ArmClient:
     """The process's ARM client for the cloud of these inputs."""
     return arm.client(str(props["cloud"]))
+
+
+def container_at(location: BlobLocation, props: Mapping[str, Any]) -> ContainerClient:
+    """The container of a location, opened in the way that these inputs ask for."""
+    return open_container(client(props), location, shared_key=bool(props.get("shared_key")))
 
 
 def deadline(props: Mapping[str, Any]) -> float:

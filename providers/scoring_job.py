@@ -1,9 +1,7 @@
 """A scoring job: data through a deployment, waited for, its predictions checked. A smoke job is one that gates.
 
-Starting a job costs money and POST is not idempotent, so every attempt has a place of its own,
-`<outputs>/<key>/<attempt>/`, where the intention to submit is written before the POST and the job's name after it. A
-lost answer, a crash or a kill is healed by reading that note: the job it names is adopted, a job that writes to that
-place is found in the endpoint's list. A finished failed job is never adopted: the next run is another attempt.
+Every attempt has a place of its own, `<outputs>/<key>/<attempt>/`, and starts one job at most (aml/submission.py). A
+finished failed job is never adopted, nor one whose predictions were refused: the next run is another attempt.
 """
 
 import hashlib
@@ -16,14 +14,16 @@ from typing import Any
 from pulumi import Input, Output, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from providers import checks, dynamic_host, predictions, run_history, submission
-from providers.datastore import check_datastore_uri, find, open_container
+from providers import checks, dynamic_host
+from providers.aml import job, predictions, run_history, submission
+from providers.aml.datastore import check_datastore_uri, find, locate
+from providers.aml.submission import Attempt, Submission
+from providers.aml.workspace import Workspace
 from providers.dynamic_host import InitFailed
-from providers.kind import AzureArgs, Kind, client, deadline, resource_props, without_provider
+from providers.kind import AzureArgs, Kind, client, container_at, deadline, resource_props, without_provider
 from providers.schema import LOCAL, REPLACE, UPDATE, prop
 
 OUTPUTS = ("job_id", "job_name", "status", "attempt", "rows", "predictions_uri", "sample", "check", "verdict")
-_ENDED = ("Completed", "Failed", "Canceled")
 _POLL = (0.5, 10.0)  # seconds: the first wait, and the longest
 
 
@@ -83,31 +83,28 @@ class ScoringJobKind(Kind):
     def delete(self, _id: str, props: Mapping[str, Any]) -> None:
         """Cancel what still runs, and delete the outputs. The record of the job stays: it is the audit trail."""
         name = props.get("job_name")
-        if name:
-            id_ = job_id(props, str(name))
-            job = client(props).get(id_, api_version=props["api_version"])
-            if job and status_of(job) not in _ENDED:
-                client(props).post(f"{id_}/cancel", api_version=props["api_version"], idempotent=True, wait=True)
-                _wait(props, str(name))
-        location = find(props["output_uri"], props)
+        if name and job.cancel(workspace_of(props), str(name)):
+            _wait(props, str(name))
+        location = find(client(props), props["output_uri"])
         if location is not None:
-            predictions.delete(open_container(location, props), location.path)
+            predictions.delete(container_at(location, props), location.path)
 
     def _run(self, props: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Start or find the job, wait for its end, check what it wrote; raises InitFailed with all that is known."""
-        attempt, name = submission.start_or_find(props)
+        asked = _submission(props)
+        attempt, name = submission.start_or_find(asked, lambda attempt, name: _stands(asked, attempt, name))
+        id_ = job.job_id(props["workspace_id"], name)
         outs: dict[str, Any] = {
             **self.owned(props),
-            "job_id": job_id(props, name),
+            "job_id": id_,
             "job_name": name,
             "attempt": attempt.number,
             "predictions_uri": attempt.predictions_uri,
             "verdict": "pending",
         }
-        id_ = job_id(props, name)
         status = _wait(props, name)
         outs["status"] = status
-        if status not in _ENDED:
+        if status not in job.ENDED:
             raise InitFailed(
                 id_,
                 outs,
@@ -117,7 +114,7 @@ class ScoringJobKind(Kind):
             )
         outs["verdict"] = "failed"
         if status != "Completed":
-            reason = run_history.explain(client(props), props["workspace_id"], name, props["api_version"])
+            reason = run_history.explain(asked.workspace, name)
             raise InitFailed(
                 id_,
                 outs,
@@ -125,8 +122,16 @@ class ScoringJobKind(Kind):
                 name="job-failed",
             )
         try:
-            outs.update(predictions.examine(props, attempt))
+            outs.update(
+                predictions.examine(
+                    asked.container,
+                    attempt,
+                    expected_rows=None if props.get("expected_rows") is None else int(props["expected_rows"]),
+                    check_script=props.get("check_script"),
+                )
+            )
         except predictions.Refused as refused:
+            submission.write_note(asked, attempt, "refused", str(refused))
             raise InitFailed(
                 id_,
                 {**outs, **refused.facts},
@@ -152,12 +157,29 @@ class ScoringJob(Resource, module="azureml", name="ScoringJob"):
         super().__init__(ScoringJobKind(), name, resource_props(args, OUTPUTS), opts)
 
 
-def job_id(props: Mapping[str, Any], name: str) -> str:
-    return f"{props['workspace_id']}/jobs/{name}"
+def workspace_of(props: Mapping[str, Any]) -> Workspace:
+    return Workspace(client(props), str(props["workspace_id"]), str(props["api_version"]))
 
 
-def status_of(job: Mapping[str, Any]) -> str:
-    return str((job.get("properties") or {}).get("status"))
+def _submission(props: Mapping[str, Any]) -> Submission:
+    base = locate(client(props), props["output_uri"])
+    return Submission(
+        workspace=workspace_of(props),
+        endpoint_id=props["endpoint_id"],
+        deployment_name=props["deployment_name"],
+        input_data={"input": {"jobInputType": props["input_type"], "uri": props["input_uri"]}},
+        base_uri=props["output_uri"],
+        base=base,
+        output_file_name=props["output_file_name"],
+        container=container_at(base, props),
+        progress=dynamic_host.progress(),
+    )
+
+
+def _stands(asked: Submission, attempt: Attempt, name: str) -> bool:
+    """A job that runs or passed: one whose predictions were refused has a note that says so."""
+    refused = submission.read_note(asked, attempt, "refused")
+    return refused is None and job.status(asked.workspace, name) not in job.FAILED
 
 
 def _wait(props: Mapping[str, Any], name: str) -> str:
@@ -166,10 +188,9 @@ def _wait(props: Mapping[str, Any], name: str) -> str:
     until = time.monotonic() + deadline(props)
     pause, longest = _POLL
     while True:
-        job = client(props).get(job_id(props, name), api_version=props["api_version"])
-        status = status_of(job) if job else "NotStarted"  # a new job takes a moment to be listed
+        status = job.status(workspace_of(props), name)
         show(f"job {name}: {status}, {elapsed()}")
-        if status in _ENDED or time.monotonic() >= until:
+        if status in job.ENDED or time.monotonic() >= until:
             return status
         time.sleep(min(pause, max(0.0, until - time.monotonic())))
         pause = min(longest, pause * 1.5)

@@ -58,9 +58,13 @@ def test_no_arrow_points_back() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("room", ["arm", "blob"])
+@pytest.mark.parametrize("room", ["arm", "blob", "aml"])
 def test_inner_rooms_of_providers_know_no_kind(room: str) -> None:
-    allowed = {"arm": ("providers.arm",), "blob": ("providers.arm", "providers.blob")}[room]
+    allowed = {
+        "arm": ("providers.arm",),
+        "blob": ("providers.arm", "providers.blob"),
+        "aml": ("providers.arm", "providers.blob", "providers.aml"),
+    }[room]
 
     wrong = [
         f"{path} imports {name}"
@@ -73,8 +77,9 @@ def test_inner_rooms_of_providers_know_no_kind(room: str) -> None:
     assert wrong == []
 
 
-def test_arm_knows_no_pulumi() -> None:
-    wrong = [str(p) for p in product() if p.parts[:2] == ("providers", "arm") for n in imports(p) if "pulumi" in n]
+@pytest.mark.parametrize("room", ["arm", "blob", "aml"])
+def test_inner_rooms_of_providers_know_no_pulumi(room: str) -> None:
+    wrong = [str(p) for p in product() if p.parts[:2] == ("providers", room) for n in imports(p) if "pulumi" in n]
 
     assert wrong == []
 
@@ -98,7 +103,7 @@ def test_the_environment_is_read_in_named_places_alone() -> None:
     allowed = {
         "providers/arm/credentials.py",
         "providers/dynamic_host.py",
-        "providers/predictions.py",
+        "providers/aml/predictions.py",
         "stacks/__main__.py",
         "stacks/settings.py",
     }

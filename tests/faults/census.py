@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from providers.aml.datastore import locate, open_container
+from providers.arm import client
 from providers.blob import delete_prefix
-from providers.datastore import locate, open_container
 from tests.faults.cloud import API, WORKSPACE, Cloud
 
 _READ_ONLY = ("provisioningState",)
@@ -59,8 +60,8 @@ def spoil(cloud: Cloud, endpoint_id: str) -> None:
     cloud.put(endpoint_id, {**{key: endpoint[key] for key in ("location", "tags")}, "properties": properties})
     tags = {**code["properties"]["tags"], "made-by": "hand"}
     cloud.put(code["id"], {"properties": {"codeUri": code["properties"]["codeUri"], "tags": tags}})
-    place = locate(_found(cloud, model)["properties"]["modelUri"], {"cloud": "public"})
-    delete_prefix(open_container(place, {"cloud": "public"}), f"{place.path.rpartition('/')[0]}/")
+    place = locate(client("public"), _found(cloud, model)["properties"]["modelUri"])
+    delete_prefix(open_container(client("public"), place), f"{place.path.rpartition('/')[0]}/")
     cloud.delete(model)
 
 

@@ -13,14 +13,14 @@ from typing import Any, ClassVar
 
 from lab import identity
 from providers import schema
+from providers.aml.datastore import datastore_uri, locate
 from providers.asset_version import CodeVersionKind, ModelVersionKind, version_id
 from providers.batch_deployment import BatchDeploymentKind
 from providers.batch_endpoint import BatchEndpointKind, endpoint_id
 from providers.blob import delete_prefix, exists, scan
 from providers.blob_folder import BlobFolderKind
-from providers.datastore import datastore_uri, locate, open_container
 from providers.default_deployment import DefaultDeploymentKind
-from providers.kind import Kind
+from providers.kind import Kind, client, container_at
 from providers.ownership import OwnerKind
 from providers.schema import Bag
 from providers.scoring_job import ScoringJobKind
@@ -134,11 +134,11 @@ class BlobFolder(Subject):
         )
 
     def id_of(self, bag: Bag) -> str:
-        return locate(bag["uri"], bag).url
+        return locate(client(bag), bag["uri"]).url
 
     def there(self, bag: Bag) -> bool:
-        location = locate(bag["uri"], bag)
-        return bool(exists(open_container(location, bag), f"{location.path}/", bag["digest"]))
+        location = locate(client(bag), bag["uri"])
+        return bool(exists(container_at(location, bag), f"{location.path}/", bag["digest"]))
 
     def made(self, bag: Bag) -> int:
         return int(self.there(bag))
@@ -151,8 +151,8 @@ class BlobFolder(Subject):
         self.cloud.blobs.add(BlobFault("PUT", part, when, status, fault.get("text", ""), fault.get("times", 1)))
 
     def take(self, bag: Bag) -> None:
-        location = locate(bag["uri"], bag)
-        delete_prefix(open_container(location, bag), f"{location.path}/")
+        location = locate(client(bag), bag["uri"])
+        delete_prefix(container_at(location, bag), f"{location.path}/")
 
 
 class Asset(Subject):

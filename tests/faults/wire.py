@@ -17,10 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from providers import schema, submission
+from providers import schema
+from providers.aml import submission
+from providers.aml.refusal import Refusal
 from providers.arm import ArmError
 from providers.dynamic_host import InitFailed
-from providers.explanations import Refusal, told
+from providers.explanations import told
 from providers.kind import UNFINISHED
 from providers.schema import LOCAL, REPLACE, UPDATE, Bag
 from tests.faults.cloud import Cloud
@@ -681,7 +683,7 @@ def main(arguments: Sequence[str]) -> int:
     cloud.settings(request_log=100_000)
     for quota in ("deployments_per_endpoint", "endpoints_per_region", "deployments_per_region"):
         cloud.settings(**{quota: 10_000})
-    with scratch() as folder, cloud.blobs.in_force(), patched(submission.__name__, _LISTING=LISTING_SECONDS):
+    with scratch() as folder, cloud.blobs.in_force(), patched(submission.__name__, LISTING=LISTING_SECONDS):
         cells = run(cloud, Path(folder), names, kinds, lambda line: print(line, file=sys.stderr, flush=True))
     print(as_json(cells))
     return 0

@@ -11,6 +11,9 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from providers import explanations, schema
+from providers.aml.datastore import locate
+from providers.aml.refusal import Refusal
+from providers.aml.workspace import Workspace
 from providers.arm import errors
 from providers.arm.clouds import PUBLIC
 from providers.arm.errors import ArmError, error_of
@@ -19,13 +22,11 @@ from providers.batch_deployment import BatchDeploymentKind
 from providers.batch_endpoint import BatchEndpointKind
 from providers.blob import BlobError, scan
 from providers.blob.errors import blob_error
-from providers.datastore import locate
 from providers.default_deployment import DefaultDeploymentKind
 from providers.dynamic_host import InitFailed
-from providers.explanations import Explanation, Refusal, entries, explain, told
+from providers.explanations import Explanation, entries, explain, told
 from providers.kind import Kind, client
 from providers.ownership import TAG
-from providers.run_history import api_url
 from tests.providers.far_side import OWNER, SHARED, WORKSPACE, FarSide
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -317,10 +318,10 @@ def test_refusals_of_endpoints_and_deployments_are_named(far_side: FarSide) -> N
 def test_refusals_of_datastores_and_workspaces_are_named(far_side: FarSide) -> None:
     uri = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/x"
 
-    assert refusal_of(lambda: locate(uri, SHARED)) == "datastore-missing"
+    assert refusal_of(lambda: locate(client(SHARED), uri)) == "datastore-missing"
     far_side.has(f"{WORKSPACE}/datastores/d", {"properties": {"datastoreType": "AzureFile"}})
-    assert refusal_of(lambda: locate(uri, SHARED)) == "datastore-of-another-kind"
-    assert refusal_of(lambda: api_url(client(SHARED), WORKSPACE, "2025-12-01")) == "workspace-unreadable"
+    assert refusal_of(lambda: locate(client(SHARED), uri)) == "datastore-of-another-kind"
+    assert refusal_of(lambda: Workspace(client(SHARED), WORKSPACE).api_url) == "workspace-unreadable"
 
 
 def test_an_asset_of_other_content_is_named(far_side: FarSide) -> None:

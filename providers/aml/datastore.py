@@ -1,16 +1,17 @@
 """Where a datastore's blobs really lie, and how a path in one is written."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from azure.storage.blob import ContainerClient
 
-from providers.arm import cloud
+from providers.arm import ArmClient
 from providers.arm.ids import ArmId
 from providers.blob import container
-from providers.kind import API_VERSION, Refusal, client
+
+from .refusal import Refusal
+from .workspace import API_VERSION
 
 _URI = re.compile(
     r"azureml://subscriptions/(?P<s>[^/]+)/resourcegroups/(?P<g>[^/]+)/workspaces/(?P<w>[^/]+)"
@@ -62,9 +63,9 @@ def datastore_of(uri: str) -> str:
     )
 
 
-def locate(uri: str, props: Mapping[str, Any]) -> BlobLocation:
+def locate(arm: ArmClient, uri: str) -> BlobLocation:
     """Look the datastore up and say where `uri` lies; only blob datastores have an answer."""
-    found = find(uri, props)
+    found = find(arm, uri)
     if found is None:
         raise Refusal(
             f"{datastore_of(uri)} does not exist; set `datastore` to one of the workspace's datastores",
@@ -73,10 +74,10 @@ def locate(uri: str, props: Mapping[str, Any]) -> BlobLocation:
     return found
 
 
-def find(uri: str, props: Mapping[str, Any]) -> BlobLocation | None:
+def find(arm: ArmClient, uri: str) -> BlobLocation | None:
     """As `locate`; None where the datastore is gone, with its workspace perhaps: nothing of ours can be there."""
     datastore_id = datastore_of(uri)
-    body = client(props).get(datastore_id, api_version=API_VERSION)
+    body = arm.get(datastore_id, api_version=API_VERSION)
     if body is None:
         return None
     properties = body["properties"]
@@ -89,12 +90,10 @@ def find(uri: str, props: Mapping[str, Any]) -> BlobLocation | None:
     return BlobLocation(datastore_id, account_url, properties["containerName"], uri.partition("/paths/")[2])
 
 
-def open_container(location: BlobLocation, props: Mapping[str, Any]) -> ContainerClient:
+def open_container(arm: ArmClient, location: BlobLocation, *, shared_key: bool = False) -> ContainerClient:
     """A client of the location's container, with an Entra ID token; or the account's key where that is asked for."""
     key = None
-    if props.get("shared_key"):
-        secrets = client(props).post(
-            f"{location.datastore_id}/listSecrets", {}, api_version=API_VERSION, idempotent=True
-        )
+    if shared_key:
+        secrets = arm.post(f"{location.datastore_id}/listSecrets", {}, api_version=API_VERSION, idempotent=True)
         key = secrets["key"]
-    return container(location.account_url, location.container, cloud(str(props["cloud"])), key=key)
+    return container(location.account_url, location.container, arm.cloud, key=key)

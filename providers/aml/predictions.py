@@ -11,8 +11,8 @@ from typing import Any
 from azure.storage.blob import ContainerClient
 
 from providers.blob import BlobMissing, delete_below, read_bytes
-from providers.datastore import open_container
-from providers.submission import Attempt, note_refused
+
+from .submission import Attempt
 
 _LIMIT = 256 * 1024 * 1024  # bytes of a smoke job's predictions that are worth reading
 _SAMPLE = 5  # rows
@@ -28,22 +28,17 @@ class Refused(Exception):
         self.facts = dict(facts)
 
 
-def examine(props: Mapping[str, Any], attempt: Attempt) -> dict[str, Any]:
-    """Rows, sample and the check script's last line; raises Refused, and notes it, when a check says no."""
-    container = open_container(attempt.base, props)
-    facts: dict[str, Any] = {}
-    try:
-        content = _content(container, attempt)
-        lines = content.decode("utf-8", errors="replace").splitlines()
-        facts.update(rows=len(lines), sample="\n".join(line[:200] for line in lines[:_SAMPLE]))
-        expected = props.get("expected_rows")
-        if expected is not None and len(lines) != int(expected):
-            raise Refused(f"it wrote {len(lines)} rows where {int(expected)} are expected (`expected_rows`)", facts)
-        if props.get("check_script"):
-            facts["check"] = _checked(str(props["check_script"]), content, attempt.output_file_name, facts)
-    except Refused as refused:
-        note_refused(container, attempt, str(refused))
-        raise
+def examine(
+    container: ContainerClient, attempt: Attempt, *, expected_rows: int | None, check_script: str | None
+) -> dict[str, Any]:
+    """Rows, sample and the check script's last line; raises Refused when a check says no."""
+    content = _content(container, attempt)
+    lines = content.decode("utf-8", errors="replace").splitlines()
+    facts: dict[str, Any] = {"rows": len(lines), "sample": "\n".join(line[:200] for line in lines[:_SAMPLE])}
+    if expected_rows is not None and len(lines) != expected_rows:
+        raise Refused(f"it wrote {len(lines)} rows where {expected_rows} are expected (`expected_rows`)", facts)
+    if check_script:
+        facts["check"] = _checked(check_script, content, attempt.output_file_name, facts)
     return facts
 
 

@@ -4,14 +4,14 @@ ARM's job says `Failed` and no more. The run's details have an error and links t
 in the logs of the child run that did the work.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from providers.arm import ArmClient
 from providers.arm.errors import ArmError
-from providers.kind import Refusal
+
+from .workspace import Workspace
 
 _ERROR_LOGS = re.compile(r"logs/user/error(\.txt|/.*\.txt)$")
 _DRIVER_LOG = re.compile(r"user_logs/std_log.*\.txt$")
@@ -19,21 +19,16 @@ _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTIL
 _LONGEST = 1500  # characters of an explanation
 
 
-def api_url(arm: ArmClient, workspace_id: str, api_version: str) -> str:
-    """The region's API host, which serves job lists and run history, as the workspace's discovery document names it."""
-    return _discover(arm, workspace_id, api_version)["api"].rstrip("/")
-
-
-def explain(arm: ArmClient, workspace_id: str, job_name: str, api_version: str) -> str:
+def explain(workspace: Workspace, job_name: str) -> str:
     """The user's exception with file and line where the logs have one, else what the service says; one or few lines."""
     try:
-        runs = list(_details(arm, workspace_id, job_name, api_version))
+        runs = list(details(workspace, job_name))
     except ArmError as error:
         return f"its run history cannot be read: {error}"
     said = [text for text in (_error(run) for run in runs) if text]
     for run in runs:
         for log in _logs(run):
-            found = first_exception(_read(arm, log))
+            found = first_exception(_read(workspace.arm, log))
             if found:
                 return _shortened("; ".join([found, *(text for text in said[:1] if found not in text)]))
     return _shortened(said[0] if said else "the service gives no reason; see the job's logs in the studio")
@@ -57,10 +52,10 @@ def first_exception(log: str) -> str | None:
     return None
 
 
-def _details(arm: ArmClient, workspace_id: str, job_name: str, api_version: str) -> Iterator[dict[str, Any]]:
+def details(workspace: Workspace, job_name: str) -> Iterator[dict[str, Any]]:
     """Run details of the job's children, which did the work, and then of the job itself."""
-    history = _discover(arm, workspace_id, api_version)["history"].rstrip("/")
-    base = f"{history}/history/v1.0{workspace_id}/runs"
+    arm = workspace.arm
+    base = f"{workspace.history_url}/history/v1.0{workspace.id}/runs"
 
     def ask(path: str) -> Any:
         url = f"{base}/{path}?api-version=v1.0"
@@ -69,14 +64,6 @@ def _details(arm: ArmClient, workspace_id: str, job_name: str, api_version: str)
     for child in ask(f"{job_name}/children").get("value") or []:
         yield dict(ask(f"{child['runId']}/details"))
     yield dict(ask(f"{job_name}/details"))
-
-
-def _discover(arm: ArmClient, workspace_id: str, api_version: str) -> dict[str, str]:
-    workspace = arm.get(workspace_id, api_version=api_version)
-    url = ((workspace or {}).get("properties") or {}).get("discoveryUrl")
-    if not url:
-        raise Refusal(f"{workspace_id} does not exist, or names no discoveryUrl", name="workspace-unreadable")
-    return dict(json.loads(arm.fetch_text(url)))
 
 
 def _error(run: Mapping[str, Any]) -> str:
