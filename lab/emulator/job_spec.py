@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lab import identity
 from lab.emulator.invocation import Invocation
 from lab.emulator.locations import Elsewhere, input_type, locate
+from lab.emulator.plays import Plays
 
 if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
@@ -43,9 +44,19 @@ def driver_spec(
         },
         "output": record["output"],
         "logs": {"container": identity.LOGS_CONTAINER, "prefix": f"ExperimentRun/dcid.{record['name']}"},
-        "settings": invocation.settings,
+        "settings": {**invocation.settings, **_plays(cloud.plays)},
         "limits": {"max_workers": cloud.plays.max_workers},
         "cache": str(config.cache),
+    }
+
+
+def _plays(plays: Plays) -> dict[str, Any]:
+    """What the documentation leaves open of how a job is run."""
+    return {
+        "max_retries_counts": plays.max_retries_counts,
+        "task_overhead_seconds": plays.task_overhead_seconds,
+        "row_order": plays.row_order,
+        "gpus_per_node": plays.gpus_per_node,
     }
 
 

@@ -37,6 +37,7 @@ _LONG = re.compile(
 _ARM_DATASTORE = re.compile(
     r"(?:azureml:)?(?P<id>/subscriptions/.+)/datastores/(?P<store>[^/]+)/paths/(?P<path>.*)", re.IGNORECASE
 )
+_WASBS = re.compile(r"wasbs?://(?P<container>[^@/]+)@(?P<host>[^/]+)/(?P<path>.*)", re.IGNORECASE)
 _DATA = re.compile(
     r"(?:azureml:)?(?P<id>(?P<ws>/subscriptions/.+)/data(?:sets)?/(?P<name>[^/]+)/versions/(?P<version>[^/]+))",
     re.IGNORECASE,
@@ -63,6 +64,9 @@ def locate(uri: str, store: Store) -> Place:
         return locate(_asset_data(uri, store)[1], store)
     if uri.lower().startswith(("https://", "http://")):
         return _at_url(uri)
+    wasbs = _WASBS.fullmatch(uri)
+    if wasbs:
+        return _at_url(f"https://{wasbs['host']}/{wasbs['container']}/{wasbs['path']}")
     raise Elsewhere(f"{uri} is no place that the lab knows")
 
 

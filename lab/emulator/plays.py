@@ -50,6 +50,12 @@ class Plays:
     """PUT that changes what the specification calls create-only. ignore: success, and the old value stays."""
     parent_error: Literal["generic", "child"] = "generic"
     """What a failed job's own run says. generic: that a step failed; child: the step's own error."""
+    step_error: Literal["reason", "exit_code"] = "reason"
+    """What a failed step's run says. reason: the script's own error; exit_code: that its process ended with 42."""
+    max_retries_counts: Literal["tries", "retries"] = "tries"
+    """Whether `maxRetries` has the first try in it: 3 is three tries, or four."""
+    row_order: Literal["input", "arrival"] = "input"
+    """Of appended rows. arrival: as mini-batches end; the service promises no order."""
 
     taken_names: tuple[str, ...] = ()
     """Endpoint names that other workspaces of the region hold."""
@@ -61,6 +67,10 @@ class Plays:
     """A job waits this long for nodes (status Preparing) before its driver is started."""
     max_drivers: int = 2
     """Scoring drivers at once; other jobs are Queued."""
+    task_overhead_seconds: float = 0.0
+    """Granted to each run() beyond its timeout, for being handed its mini-batch."""
+    gpus_per_node: int = 0
+    """As nodes would have; nothing of them is there but the variables that scripts read."""
     max_workers: int = 4
     """Bound of a job's worker processes: instanceCount x maxConcurrencyPerInstance, but at most this."""
     cancel_grace_seconds: float = 30.0

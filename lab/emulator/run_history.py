@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _WORKSPACE = (
     f"subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{ids.PROVIDER}/workspaces/{{workspace}}"
 )
+_EXIT_CODE = (
+    "Execution failed. User process '/azureml-envs/azureml_lab/bin/python' exited with status code 42. Please check "
+    "log file 'user_logs/std_log_0.txt' for error details. Error: Traceback (most recent call last):\n"
+    '  File "driver/amlbi_main.py", line 275, in <module>\n    main()\n'
+    '  File "driver/amlbi_main.py", line 226, in main\n    sys.exit(exitcode_candidate)\nSystemExit: 42\n'
+)
+"""As people quote it for whatever went wrong in a script (azureml-examples#2614, MachineLearningNotebooks#1930)."""
 _GENERIC = "Pipeline has some failed steps. See child run or execution logs for more details."
 
 
@@ -134,6 +141,8 @@ def _error(cloud: Cloud, record: jobs.JobRecord, *, child: bool) -> dict[str, An
     code, message = record["error"]["code"], record["error"]["message"]
     if not child and cloud.plays.parent_error == "generic":
         code, message = "UserError", _GENERIC
+    elif cloud.plays.step_error == "exit_code" and record["error"].get("script_failed"):
+        message = _EXIT_CODE
     return {
         "error": {
             "code": code,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 import time
 import traceback
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from lab.scoring.blobs import (
     BlobError,
@@ -23,7 +21,9 @@ from lab.scoring.blobs import (
 from lab.scoring.environment import NO_ENVIRONMENT, EnvironmentFailed, EnvironmentResolver
 from lab.scoring.logs import BUILD_LOG, MINI_BATCHES, README, README_TEXT, RESULT, STD_LOG, JobLogs, LogUploader
 from lab.scoring.mini_batches import NO_DATA, NO_RESULT, MiniBatch, Tally, split, worker_count
-from lab.scoring.pool import ScriptError, ScriptFailed, WorkerLaunch, WorkerPool
+from lab.scoring.pool import ScriptFailed, WorkerLaunch, WorkerPool
+from lab.scoring.progress import ProgressOverview
+from lab.scoring.report import Report
 from lab.scoring.results import OutputExists, Parts, refuse_existing, upload_result, written_files
 from lab.scoring.spec import BlobPath, EnvironmentSpec, JobSpec, ModelSpec
 from lab.scoring.status import JobStatus, Status, StatusFile, now
@@ -91,8 +91,9 @@ class _Job:
         self._status = self._file.status
         self._logs = JobLogs(spec.directory / "logs", spec.logs, limit=log_limit)
         self._uploader = LogUploader(self._logs, store)
-        self._report = io.StringIO()
-        self._progress_at = 0.0
+        self._report = Report(self._logs.path(MINI_BATCHES))
+        self._progress = ProgressOverview(self._logs.append)
+        self._began = time.monotonic()
         self._folder = {name: spec.directory / name for name in _FOLDERS}
 
     def run(self, end_orphans: Callable[[], None]) -> Status:
@@ -114,6 +115,7 @@ class _Job:
             self._logs.say("The job was cancelled.")
         except (JobFailed, ScriptFailed, OutputExists, EnvironmentFailed, BlobError) as error:
             otherwise = "SystemError" if isinstance(error, BlobError) else "UserError"
+            self._status.script_failed = isinstance(error, ScriptFailed)
             self._fail(str(error), getattr(error, "code", otherwise))
             if isinstance(error, ScriptFailed):
                 self._logs.say((error.error.traceback + _RUN_FAILED) if error.error else _RUN_FAILED)
@@ -224,6 +226,8 @@ class _Job:
             self._file.touch()
 
         download_all(self._store, self._spec.input.blobs.container, targets, self._cancel, progress=progress)
+        for _, target in targets:
+            target.chmod(0o444)  # the service mounts the input read-only
         self._logs.say(f"input: {len(files)} files of {self._spec.input.blobs}")
 
     def _run_pool(self, script: str, model_dir: Path | None, python: Path, mini_batches: list[MiniBatch]) -> None:
@@ -233,6 +237,7 @@ class _Job:
             self._logs.say(workers.reason)
         for name in ("output", "scratch", "tmp"):
             self._folder[name].mkdir(exist_ok=True)
+        self._parts = Parts(self._folder["parts"])
         launch = WorkerLaunch(
             python,
             self._worker_environment(python, model_dir),
@@ -247,32 +252,29 @@ class _Job:
             self._folder["scratch"],
             self._folder["input"],
         )
-        csv.writer(self._report).writerow(
-            ["mini-batch", "first_file", "files", "tries", "succeeded_items", "seconds", "reason"]
-        )
-        parts = Parts(self._folder["parts"])
         pool = WorkerPool(
             launch,
             settings,
             mini_batches,
             workers.count,
             tally=tally,
-            parts=parts,
+            parts=self._parts,
             logs=self._logs,
             cancellation=self._cancel,
             observe=self._observe,
-            record=self._record,
+            record=self._report.add,
             clock=self._clock,
         )
         self._logs.say(
             f"scoring {len(mini_batches)} mini-batches, {tally.total_items} files, {workers.count} process(es)"
         )
         self._file.enter("Running", f"scoring: 0 of {len(mini_batches)} mini-batches")
+        self._progress.begin(tally, time.monotonic() - self._began)
         try:
             pool.run()
         finally:
             self._observe([])
-            self._write_progress()
+            self._progress.end(tally)
         if tally.succeeded_items == 0 and settings.output_action == "AppendRow":
             raise ScriptFailed(f"{NO_RESULT} First error:" if pool.first_error else NO_RESULT, pool.first_error)
 
@@ -288,7 +290,7 @@ class _Job:
         if spec.settings.output_action == "AppendRow":
             self._cancel.check()
             rows = self._folder["parts"] / "rows.all"
-            Parts(self._folder["parts"]).concatenate(rows)
+            self._parts.concatenate(rows, in_order=spec.settings.row_order == "input")
             upload_result(self._store, rows, spec.output)
             outputs.append(spec.output)
         self._status.outputs = outputs
@@ -307,6 +309,10 @@ class _Job:
             "AZUREML_BI_OUTPUT_PATH": str(self._folder["output"]),
             "AZUREML_RUN_ID": self._spec.name,
             "AZUREML_NODE_COUNT": str(settings.instance_count),
+            "AZ_BATCHAI_GPU_COUNT_FOUND": str(settings.gpus_per_node),
+            # MLflow is to log beside the other logs, and to nobody else.
+            "MLFLOW_ALLOW_FILE_STORE": "true",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
             **({"AZUREML_MODEL_DIR": str(model_dir)} if model_dir else {}),
         }
 
@@ -336,32 +342,15 @@ class _Job:
         self._file.enter("Preparing", phase)
 
     def _observe(self, process_groups: list[int]) -> None:
-        """Keeps the status file up to date, and the progress log once a second."""
+        """Keeps the status file and the progress log up to date."""
         tally = self._status.tally
         finished = tally.done_mini_batches + tally.failed_mini_batches
         self._status.phase = f"scoring: {finished} of {tally.total_mini_batches} mini-batches"
         self._status.process_groups = process_groups
         self._status.logs = self._logs.uploaded
         self._file.touch()
-        if time.monotonic() - self._progress_at >= 1:
-            self._write_progress()
-
-    def _write_progress(self) -> None:
-        self._progress_at = time.monotonic()
-        tally = self._status.tally
-        self._logs.replace(
-            self._logs.progress,
-            f"{now()}\nmini-batches: {tally.total_mini_batches} in total, {tally.done_mini_batches} done, "
-            f"{tally.failed_mini_batches} failed\nitems: {tally.total_items} in total, "
-            f"{tally.succeeded_items} succeeded, {tally.failed_items} failed\nrows: {tally.rows}\n",
-        )
-
-    def _record(
-        self, mini_batch: MiniBatch, tries: int, items: int, seconds: float, failure: ScriptError | None
-    ) -> None:
-        """One line per mini-batch in the job report."""
-        row: list[Any] = [mini_batch.index, mini_batch.files[0], len(mini_batch.files), tries, items, f"{seconds:.3f}"]
-        csv.writer(self._report).writerow([*row, str(failure) if failure else ""])
+        self._progress.look(tally)
+        self._logs.progress = self._progress.name
 
     def _fail(self, message: str, code: str) -> None:
         self._status.error = (code, message)
@@ -370,9 +359,10 @@ class _Job:
     def _finish(self, end: JobStatus) -> None:
         """Last logs, tidying, last status, in this order: whoever sees the end finds everything in its place."""
         tally = self._status.tally
-        if self._report.getvalue():
-            self._logs.replace(MINI_BATCHES, self._report.getvalue())
+        self._report.close()
         error = f"error: {self._status.error[1]}\n" if self._status.error else ""
+        if error:
+            self._logs.replace(f"logs/job_error.{datetime.now(timezone.utc):%Y%m%d%H}.txt", error)
         self._logs.replace(
             RESULT,
             f"The job is {end}.\n{error}total items: {tally.total_items}\nsucceeded items: {tally.succeeded_items}\n"

@@ -31,11 +31,14 @@ azureml-logs/20_image_build_log.txt                 how the environment was buil
 logs/azureml/executionlogs.txt                      when the scoring step was submitted, and when it ended
 logs/job_progress_overview.<timestamp>.txt          counts of mini-batches and items, while the job runs
 logs/job_result.txt                                 how the job ended
+logs/job_error.<timestamp>.txt                      why it failed, where it did
 logs/user/error.txt                                 one line per error of the entry script
 logs/user/error/<node>/processNNN.txt               errors of the entry script in one worker process, with tracebacks
 logs/user/stdout/<node>/processNNN.stdout.txt       what the entry script printed and logged
 logs/user/stderr/<node>/processNNN.stderr.txt       what the entry script wrote to stderr
-logs/sys/job_report/processed_mini-batches.csv      every mini-batch: tries, items, seconds, reason of its failure
+logs/user/entry_script_log/<node>/                  what the entry script logged by EntryScript().logger, or wrote there
+logs/mlruns/<node>-<process>/                       what the entry script logged by mlflow, as MLflow keeps it in files
+logs/sys/job_report/processed_mini-batches.csv      every try of every mini-batch: items, seconds, reason of its failure
 """
 
 
@@ -80,7 +83,8 @@ class JobLogs:
     def __init__(self, folder: Path, blobs: LogsSpec, *, limit: int = 5 * 1024 * 1024) -> None:
         self.limit = limit
         """Bytes kept of each log of a worker process."""
-        self.progress = f"logs/job_progress_overview.{datetime.now(timezone.utc):%Y%m%d%H}.txt"
+        self.progress = ""
+        """Name of the newest progress log; whoever writes it says."""
         self.uploaded: dict[str, BlobPath] = {}
         self._folder = folder
         self._blobs = blobs

@@ -19,6 +19,9 @@ NO_RESULT = (
 )
 """The service's text for append_row with nothing to append (same page); it fails the job at any error threshold."""
 
+NO_PROGRESS = "No progress update in {n} seconds. No progress update in this check. Wait {n} seconds since last update."
+"""The service's text for a job whose run() timed out on every try (same page)."""
+
 
 @dataclass(frozen=True)
 class MiniBatch:
@@ -109,6 +112,6 @@ def init_gives_up(failures_on_node: int, processes_on_node: int, failures: int, 
     return failures_on_node >= 3 * processes_on_node or (seconds > 120 and failures >= 2 * processes)
 
 
-def init_deadline(settings: Settings) -> float:
-    """Seconds after which a worker still in init() counts as stuck; same source as init_gives_up()."""
-    return 3 * settings.timeout_seconds + 30
+def patience(settings: Settings) -> float:
+    """Seconds without any progress after which a worker in init(), or a job in run(), counts as stuck; same source."""
+    return 3 * settings.run_seconds + 30

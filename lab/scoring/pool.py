@@ -15,7 +15,7 @@ import signal
 import struct
 import subprocess
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,13 +26,17 @@ import psutil
 from lab.scoring import worker as worker_program
 from lab.scoring.blobs import Cancellation
 from lab.scoring.logs import ERRORS, MINI_BATCHES, JobLogs
-from lab.scoring.mini_batches import MiniBatch, Tally, init_deadline, init_gives_up
+from lab.scoring.mini_batches import NO_PROGRESS, MiniBatch, Tally, init_gives_up, patience
+from lab.scoring.report import Attempt, AttemptStatus
 from lab.scoring.results import Parts
 from lab.scoring.spec import Settings
+from lab.scoring.status import now
 
 _MAX_REPLY = 16 * 1024 * 1024
 _SHUTDOWN_SECONDS = 10.0
 _TOLD_FAILURES = 100
+_STATUSES: Mapping[str, AttemptStatus] = {"Timeout": "RUN_TIMEOUT", "WorkerProcessEnded": "PROCESS_ENDED"}
+"""Type of a failure that the driver found -> what the report calls it; the script's own are RUN_EXCEPTION."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class _Worker:
     slot: int
     node: int
     process: int
+    gpu: int | None
     popen: subprocess.Popen[bytes]
     commands: int
     """Descriptor, non-blocking."""
@@ -104,6 +109,8 @@ class _Worker:
     outgoing: bytes = b""
     incoming: bytearray = field(default_factory=bytearray)
     task: _Task | None = None
+    began: tuple[float, str] = (0.0, "")
+    """When it got its task: by the clock, and in UTC."""
     ready: bool = False
     stopping: bool = False
 
@@ -130,10 +137,10 @@ class WorkerPool:
         logs: JobLogs,
         cancellation: Cancellation,
         observe: Observer,
-        record: Callable[[MiniBatch, int, int, float, ScriptError | None], None],
+        record: Callable[[Attempt], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`record` hears of each finished mini-batch: tries, items, seconds of its last try, reason of its failure."""
+        """`record` hears of each try of each mini-batch when it has ended."""
         self.first_error: ScriptError | None = None
         self._launch = launch
         self._settings = settings
@@ -149,6 +156,9 @@ class WorkerPool:
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, _Worker] = {}
         self._init_failures: dict[int, int] = {}
+        self._processes: Counter[int] = Counter()
+        self._free_gpus = {node: list(range(settings.gpus_per_node)) for node in range(settings.instance_count)}
+        self._progress_at: float | None = None
         self._told = 0
 
     def run(self) -> None:
@@ -168,14 +178,15 @@ class WorkerPool:
     def _step(self) -> None:
         self._cancellation.check()
         self._turn(0.1)
-        now = self._clock()
+        moment = self._clock()
         for worker in list(self._workers.values()):
             if worker.popen.poll() is not None:
                 self._drain(worker)
                 if worker.slot in self._workers and self._workers[worker.slot] is worker:
                     self._lost(worker, _ending(worker.popen.returncode))
-            elif now > worker.deadline:
+            elif moment > worker.deadline:
                 self._late(worker)
+        self._check_progress(moment)
         self._observe([worker.popen.pid for worker in self._workers.values()])
 
     def _turn(self, timeout: float) -> None:
@@ -193,7 +204,16 @@ class WorkerPool:
                 self._log_output(worker, kind, key.fd)
 
     def _start(self, slot: int) -> None:
-        node, process = slot % self._settings.instance_count, slot // self._settings.instance_count
+        node = slot % self._settings.instance_count
+        process = self._processes[node]
+        self._processes[node] += 1
+        gpu = self._free_gpus[node].pop(0) if self._free_gpus[node] else None
+        environment = {
+            **self._launch.environment,
+            # A store of its own: processes that begin one together would trip over each other.
+            "MLFLOW_TRACKING_URI": self._logs.path(f"logs/mlruns/{node}-{process:03d}").as_uri(),
+            **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": str(gpu)}),
+        }
         scratch = self._launch.scratch / f"{node}-{process:03d}"
         log_dir = self._logs.path(f"logs/user/entry_script_log/{node}")
         for folder in (scratch, log_dir):
@@ -206,7 +226,7 @@ class WorkerPool:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=dict(self._launch.environment),
+                env=environment,
                 cwd=scratch,
                 pass_fds=(commands_read, replies_write),
                 start_new_session=True,
@@ -218,8 +238,8 @@ class WorkerPool:
         finally:
             os.close(commands_read)
             os.close(replies_write)
-        deadline = self._clock() + init_deadline(self._settings)
-        worker = _Worker(slot, node, process, popen, commands, replies, deadline)
+        deadline = self._clock() + patience(self._settings)
+        worker = _Worker(slot, node, process, gpu, popen, commands, replies, deadline)
         self._workers[slot] = worker
         os.set_blocking(commands, False)
         os.set_blocking(replies, False)
@@ -291,7 +311,7 @@ class WorkerPool:
             finished, worker.task = worker.task, None
             self._parts.accept(finished.mini_batch.index, finished.tries)
             self._tally.succeed(finished.mini_batch, reply["items"], reply["rows"])
-            self._record(finished.mini_batch, finished.tries, reply["items"], reply["seconds"], None)
+            self._record_try(worker, finished, reply, None)
             self._check_threshold()
             self._feed(worker)
         elif event == "failed":
@@ -308,7 +328,7 @@ class WorkerPool:
             )
             if failure.stage == "run":
                 worker.task = None
-                self._failed_try(worker, task, failure, reply["seconds"])
+                self._failed_try(worker, task, failure, reply)
                 self._feed(worker)
             else:
                 self._end(worker)
@@ -326,15 +346,22 @@ class WorkerPool:
         task = self._waiting.popleft()
         task.tries += 1
         worker.task = task
-        worker.deadline = self._clock() + self._settings.timeout_seconds
+        moment = self._clock()
+        worker.began = moment, now()
+        worker.deadline = moment + self._settings.run_seconds
+        if self._progress_at is None:
+            self._progress_at = moment
         files = [str(self._launch.input_folder / name) for name in task.mini_batch.files]
         part = str(self._parts.attempt(task.mini_batch.index, task.tries))
         self._send(worker, {"command": "run", "files": files, "part": part})
 
-    def _failed_try(self, worker: _Worker, task: _Task | None, failure: ScriptError, seconds: float) -> None:
+    def _failed_try(
+        self, worker: _Worker, task: _Task | None, failure: ScriptError, reply: Mapping[str, Any] | None = None
+    ) -> None:
         self._note(worker, failure)
         if task is None:
             return
+        self._record_try(worker, task, reply, failure)
         task.last = failure
         if task.tries < self._settings.tries:
             self._say(f"try {task.tries} of {self._settings.tries} failed: {failure}")
@@ -343,8 +370,33 @@ class WorkerPool:
             return
         self._say(f"{task.mini_batch} failed after {task.tries} tries: {failure}")
         self._tally.fail(task.mini_batch)
-        self._record(task.mini_batch, task.tries, 0, seconds, failure)
         self._check_threshold()
+
+    def _record_try(
+        self, worker: _Worker, task: _Task, reply: Mapping[str, Any] | None, failure: ScriptError | None
+    ) -> None:
+        """Tells the report. A try that ended in any other way than by the timeout is progress."""
+        moment = self._clock()
+        began, instant = worker.began
+        status = _STATUSES.get(failure.type, "RUN_EXCEPTION") if failure else "RUN_DONE"
+        if status != "RUN_TIMEOUT":
+            self._progress_at = moment
+        self._record(
+            Attempt(
+                task.mini_batch,
+                task.tries,
+                worker.node,
+                f"process{worker.process:03d}",
+                instant,
+                0 if failure or not reply else reply["items"],
+                moment - began,
+                reply["cpu_seconds"] if reply else 0.0,
+                reply["run_seconds"] if reply else moment - began,
+                status,
+                failure.type if failure else "",
+                str(failure) if failure else "",
+            )
+        )
 
     def _feed_idle(self) -> None:
         """Workers that found nothing to do take what came back."""
@@ -370,11 +422,11 @@ class WorkerPool:
         """A worker that hangs is ended; what hung counts as a failed try, or as a failed init()."""
         if not worker.ready:
             self._end(worker)
-            limit = init_deadline(self._settings)
+            limit = patience(self._settings)
             self._failed_start(worker, ScriptError("init", "Timeout", f"init() did not end within {limit:g} seconds"))
             return
-        limit = self._settings.timeout_seconds
-        self._lost(worker, f"run() did not end within {limit:g} seconds", kind="Timeout")
+        limit = self._settings.run_seconds
+        self._lost(worker, f"Stop for run() unable to finish within {limit:g} seconds", kind="Timeout")
 
     def _lost(self, worker: _Worker, what: str, *, kind: str = "WorkerProcessEnded") -> None:
         """Ends a worker that can give no answer any more, and starts another in its place."""
@@ -385,9 +437,15 @@ class WorkerPool:
             return
         task, worker.task = worker.task, None
         failure = ScriptError("run", kind, message, mini_batch=task.mini_batch if task else None)
-        self._failed_try(worker, task, failure, self._settings.timeout_seconds if kind == "Timeout" else 0.0)
+        self._failed_try(worker, task, failure)
         if self._waiting:
             self._start(worker.slot)
+
+    def _check_progress(self, moment: float) -> None:
+        """Fails a job in which run() has done nothing but time out for too long, whatever the threshold."""
+        limit = patience(self._settings)
+        if not self._tally.finished and self._progress_at is not None and moment - self._progress_at > limit:
+            raise ScriptFailed(f"{NO_PROGRESS.format(n=f'{limit:g}')} First error:", self.first_error)
 
     def _check_threshold(self) -> None:
         threshold = self._settings.error_threshold
@@ -459,6 +517,8 @@ class WorkerPool:
         """Kills a worker with everything it started, keeps its last output, and forgets it."""
         del self._workers[worker.slot]
         end_group(worker.popen)
+        if worker.gpu is not None:
+            self._free_gpus[worker.node].insert(0, worker.gpu)
         registered = self._selector.get_map()
         for kind, stream in (("stdout", worker.popen.stdout), ("stderr", worker.popen.stderr)):
             if stream is None:

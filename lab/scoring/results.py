@@ -22,27 +22,26 @@ class OutputExists(Exception):
 class Parts:
     """Files with the results of single mini-batches, one per mini-batch that succeeded.
 
-    A worker writes to `attempt()`; only a reported success moves that file to its final name, so that what a killed
-    worker left behind never reaches the output, and rows of one mini-batch stay together.
+    A worker writes to `attempt()`; only what is accepted, on a reported success, reaches the output: nothing that a
+    killed worker left behind does, and rows of one mini-batch stay together.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._accepted: dict[int, Path] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def attempt(self, mini_batch: int, number: int) -> Path:
         return self._folder / f"{mini_batch:08d}.try{number}"
 
     def accept(self, mini_batch: int, number: int) -> None:
-        attempt = self.attempt(mini_batch, number)
-        if attempt.exists():  # not with summary_only
-            attempt.replace(self._folder / f"{mini_batch:08d}")
+        self._accepted[mini_batch] = self.attempt(mini_batch, number)
 
-    def concatenate(self, to: Path) -> None:
-        """Writes all accepted parts to one file, in the order of their mini-batches."""
+    def concatenate(self, to: Path, *, in_order: bool = True) -> None:
+        """Writes all accepted parts to one file, in the order of their mini-batches or in that of their arrival."""
         with to.open("wb") as output:
-            for part in sorted(path for path in self._folder.iterdir() if not path.suffix):
-                with part.open("rb") as file:
+            for mini_batch in sorted(self._accepted) if in_order else self._accepted:
+                with self._accepted[mini_batch].open("rb") as file:
                     shutil.copyfileobj(file, output, 1024 * 1024)
 
 

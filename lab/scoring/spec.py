@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+RetryCount = Literal["tries", "retries"]
+RowOrder = Literal["input", "arrival"]
+_RETRIES: dict[str, RetryCount] = {"tries": "tries", "retries": "retries"}
+_ORDERS: dict[str, RowOrder] = {"input": "input", "arrival": "arrival"}
 OutputAction = Literal["AppendRow", "SummaryOnly"]
 InputType = Literal["UriFolder", "UriFile"]
 
@@ -109,8 +113,6 @@ class Settings:
     """Worker processes per node."""
     instance_count: int = 1
     max_retries: int = 3
-    """Tries of one mini-batch in total, the first one included: the parallel-run driver counts dequeues, and a failing
-    mini-batch was seen to end at `dequeue_count: 3` with this setting at 3. 0 means one try too."""
     timeout_seconds: float = 30
     """Seconds for one run() call."""
     error_threshold: int = -1
@@ -120,9 +122,23 @@ class Settings:
     output_file_name: str = "predictions.csv"
     environment_variables: Mapping[str, str] = field(default_factory=dict)
 
+    # What documentation leaves open, as the lab is set to play it (docs/emulation.md).
+    max_retries_counts: RetryCount = "tries"
+    """Whether `max_retries` has the first try in it."""
+    task_overhead_seconds: float = 0
+    """Granted to each run() beyond its timeout."""
+    row_order: RowOrder = "input"
+    gpus_per_node: int = 0
+
     @property
     def tries(self) -> int:
-        return max(1, self.max_retries)
+        """Of one mini-batch in total."""
+        return self.max_retries + 1 if self.max_retries_counts == "retries" else max(1, self.max_retries)
+
+    @property
+    def run_seconds(self) -> float:
+        """After which a run() is stopped."""
+        return self.timeout_seconds + self.task_overhead_seconds
 
 
 @dataclass(frozen=True)
@@ -216,6 +232,12 @@ def _settings(reader: _Reader) -> Settings:
         output_action="SummaryOnly" if action == "summaryonly" else "AppendRow",
         output_file_name=str(reader.values.get("output_file_name") or default.output_file_name),
         environment_variables=reader.text_mapping("environment_variables"),
+        max_retries_counts="retries"
+        if reader.one_of("max_retries_counts", "tries", "retries") == "retries"
+        else "tries",
+        task_overhead_seconds=reader.seconds("task_overhead_seconds", default.task_overhead_seconds, or_none=True),
+        row_order=_ORDERS[reader.one_of("row_order", *_ORDERS)],
+        gpus_per_node=reader.integer("gpus_per_node", default.gpus_per_node, at_least=0),
     )
 
 
@@ -268,14 +290,23 @@ class _Reader:
             return default
         return int(value)
 
-    def seconds(self, name: str, default: float) -> float:
+    def seconds(self, name: str, default: float, *, or_none: bool = False) -> float:
+        """Seconds above 0; with `or_none` 0 is taken too."""
         value = self.values.get(name)
-        if value is None:
-            return default
+        if value is None or (or_none and value == 0):
+            return default if value is None else 0.0
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             self.fail(name, f"must be a number of seconds above 0, got {value!r}")
             return default
         return float(value)
+
+    def one_of(self, name: str, *words: str) -> str:
+        """One of these words, the first of them where none is given."""
+        value = self.values.get(name)
+        if value is not None and value not in words:
+            self.fail(name, f"must be one of {', '.join(words)}, got {value!r}")
+            return words[0]
+        return str(value or words[0])
 
     def text_mapping(self, name: str) -> dict[str, str]:
         value = self.values.get(name)

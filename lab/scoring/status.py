@@ -35,6 +35,8 @@ class Status:
     phase: str = ""
     error: tuple[str, str] | None = None
     """Code and message."""
+    script_failed: bool = False
+    """Whether the error is of the entry script, in the words of the service: its process exited with 42."""
     tally: Tally = field(default_factory=lambda: Tally(0, 0))
     pid: int = field(default_factory=os.getpid)
     process_groups: list[int] = field(default_factory=list)
@@ -49,7 +51,8 @@ class Status:
             "started": self.started,
             "ended": self.ended,
             "phase": self.phase,
-            "error": self.error and {"code": self.error[0], "message": self.error[1]},
+            "error": self.error
+            and {"code": self.error[0], "message": self.error[1], "script_failed": self.script_failed},
             "mini_batches": {
                 "total": tally.total_mini_batches,
                 "done": tally.done_mini_batches,

@@ -7,8 +7,8 @@ imports nothing of the lab. It works on Python 3.8 and later, because conda file
 
 Commands and replies are JSON objects, each behind its length in 4 bytes, big-endian. Commands: one `start`
 (code_root, script, argv, logging_level, output_action, log_dir, output_dir, agent_name, driver_pid), then `run` (files,
-part) and `stop`. Replies: `ready`, `done` (items, rows, seconds), `failed` (stage import|init|run, error). stdout and
-stderr belong to the script alone.
+part) and `stop`. Replies: `ready`, `done` (items, rows, run_seconds, cpu_seconds), `failed` (stage import|init|run,
+error, and after a run() its seconds). stdout and stderr belong to the script alone.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from typing import Any
 
 _MAX_TRACEBACK = 65536
 """Characters of a traceback that travel to the driver."""
+
+LOG_FORMAT = "%(asctime)s|%(levelname)s|%(name)s|%(message)s"
 
 WRONG_TYPE = (
     "The run() method in the entry script should return a list or a pandas DataFrame. The length of returned result is "
@@ -122,20 +124,21 @@ def main(commands: int, replies: int) -> None:
 
 
 def _run(run: Callable[..., Any], command: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
-    begin = time.monotonic()
+    cpu, begin = time.process_time(), time.monotonic()
+    end = None
     try:
         result = run(list(command["files"]))
+        end = time.monotonic()
         rows = write_result(result, command["part"] if start["output_action"] == "AppendRow" else None)
-    except EntryScriptException as error:
-        code = getattr(run, "__code__", None)
-        described = describe(error, start["code_root"])
-        if code is not None:
-            described.update(file=relative(code.co_filename, start["code_root"]), line=code.co_firstlineno)
-        return {"event": "failed", "stage": "run", "error": described, "seconds": time.monotonic() - begin}
+        reply: dict[str, Any] = {"event": "done", "items": rows, "rows": rows}
     except BaseException as error:  # noqa: BLE001 - sys.exit() in run() fails the mini-batch, not the worker
         described = describe(error, start["code_root"])
-        return {"event": "failed", "stage": "run", "error": described, "seconds": time.monotonic() - begin}
-    return {"event": "done", "items": rows, "rows": rows, "seconds": time.monotonic() - begin}
+        code = getattr(run, "__code__", None)
+        if isinstance(error, EntryScriptException) and code is not None:
+            described.update(file=relative(code.co_filename, start["code_root"]), line=code.co_firstlineno)
+        reply = {"event": "failed", "stage": "run", "error": described}
+    seconds = (time.monotonic() if end is None else end) - begin
+    return {**reply, "run_seconds": seconds, "cpu_seconds": time.process_time() - cpu}
 
 
 def write_result(result: Any, part: str | None) -> int:
@@ -195,7 +198,7 @@ def _prepare_process(start: dict[str, Any]) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     level = {"debug": logging.DEBUG, "warning": logging.WARNING}.get(start["logging_level"], logging.INFO)
-    logging.basicConfig(stream=sys.stdout, level=level, format="%(asctime)s|%(levelname)s|%(name)s|%(message)s")
+    logging.basicConfig(stream=sys.stdout, level=level, format=LOG_FORMAT)
     # The folder of this file must not shadow modules of the script; the script's own folder and the code folder lead.
     folders = [os.path.dirname(start["script"]), start["code_root"]]  # noqa: PTH120
     sys.path[:1] = list(dict.fromkeys(folders))
@@ -227,12 +230,26 @@ def _offer_entry_script(start: dict[str, Any]) -> None:
     """`from azureml_user.parallel_run import EntryScript`, which the service's driver offers to scripts."""
 
     class EntryScript:
-        logger = logging.getLogger("EntryScript")
-        log_dir = start["log_dir"]
-        output_dir = start["output_dir"]
-        working_dir = os.getcwd()  # noqa: PTH109
-        agent_name = start["agent_name"]
+        """One and the same object, however often it is made (documented)."""
 
+        _only: EntryScript | None = None
+
+        def __new__(cls) -> EntryScript:
+            cls._only = cls._only or super().__new__(cls)
+            return cls._only
+
+        def __init__(self) -> None:
+            self.log_dir = start["log_dir"]
+            self.output_dir = start["output_dir"]
+            self.working_dir = os.getcwd()  # noqa: PTH109
+            self.dir = os.path.dirname(start["script"])  # noqa: PTH120
+            self.agent_name = start["agent_name"]
+            self.logger = logging.getLogger("EntryScript")
+
+    own = os.path.join(start["log_dir"], start["agent_name"] + ".log.txt")  # noqa: PTH118
+    file = logging.FileHandler(own, encoding="utf-8", delay=True)
+    file.setFormatter(logging.Formatter(LOG_FORMAT))
+    logging.getLogger("EntryScript").addHandler(file)
     package, module = types.ModuleType("azureml_user"), types.ModuleType("azureml_user.parallel_run")
     package.__path__ = []
     vars(package)["parallel_run"], vars(module)["EntryScript"] = module, EntryScript

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lab.emulator.plays import Plays
@@ -164,6 +166,37 @@ def test_a_failed_jobs_own_run_can_say_the_steps_error(make_lab: MakeLab) -> Non
     lab.advance()
 
     assert "reaches no host but its own" in lab.history(f"{name}/details")["error"]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ({"code": "UserError", "message": "boom", "script_failed": True}, "exited with status code 42"),
+        ({"code": "UserError", "message": "no such input", "script_failed": False}, "no such input"),
+    ],
+    ids=["script", "input"],
+)
+def test_a_failed_steps_run_can_say_no_more_than_its_exit_code(
+    make_lab: MakeLab, error: dict[str, object], words: str
+) -> None:
+    lab = make_lab({"step_error": "exit_code"}).deployed()
+    name = lab.invoke().json()["name"]
+    lab.advance()
+    lab.scripted.started[0].finish("Failed", error=error)
+
+    child = lab.history(f"{name}/children")["value"][0]["runId"]
+
+    assert words in lab.history(f"{child}/details")["error"]["error"]["message"]
+
+
+def test_what_is_open_of_a_jobs_run_is_told_to_its_driver(make_lab: MakeLab) -> None:
+    plays = {"max_retries_counts": "retries", "row_order": "arrival", "task_overhead_seconds": 30, "gpus_per_node": 2}
+    lab = make_lab(plays).deployed()
+    name = lab.invoke().json()["name"]
+
+    spec = json.loads((lab.home / "jobs" / name / "spec.json").read_text())
+
+    assert {key: spec["settings"][key] for key in plays} == plays
 
 
 def test_settings_change_at_run_time_and_say_themselves(lab: InProcessLab) -> None:

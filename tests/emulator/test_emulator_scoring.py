@@ -54,6 +54,7 @@ def test_the_spec_holds_the_key_so_only_its_owner_reads_it(lab: InProcessLab) ->
         ),
         (f"{WS}/datastores/workspaceblobstore/paths/a/", identity.DEFAULT_CONTAINER, "a"),
         ("https://labstore.blob.core.windows.net:443/other/a%20b", "other", "a b"),
+        ("wasbs://other@labstore.blob.core.windows.net/a%20b/", "other", "a b"),
         (f"{WS}/data/d/versions/1", identity.DEFAULT_CONTAINER, "up/data"),
         (f"azureml:{WS}/data/d/versions/1", identity.DEFAULT_CONTAINER, "up/data"),
     ],

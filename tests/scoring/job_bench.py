@@ -30,6 +30,31 @@ def run(mini_batch):
 """
 
 
+COUNT_TRIES = """
+import os, pathlib
+MARKS = pathlib.Path(os.environ["MARKS"])
+
+def tries_of(path):
+    mark = MARKS / os.path.basename(path)
+    with open(mark, "a") as file:
+        file.write("x")
+    return mark.stat().st_size
+"""
+
+MEET = """
+import os, pathlib, time
+MARKS = pathlib.Path(os.environ["MARKS"])
+
+def meet():
+    "Come back when two workers have come here."
+    MARKS.joinpath(str(os.getpid())).touch()
+    end = time.monotonic() + 120
+    while len(list(MARKS.iterdir())) < 2:
+        assert time.monotonic() < end, "no second worker came"
+        time.sleep(0.005)
+"""
+
+
 class FolderBlobs:
     """The far side: containers are folders, blobs are files."""
 
@@ -161,3 +186,9 @@ class JobBench:
         limit, clock = self.log_limit, self.clock
         run_job(parse_spec(document), self.blobs, this_interpreter, self.cancellation, log_limit=limit, clock=clock)
         return Outcome(json.loads((self.directory / "status.json").read_text()), self.blobs, self.directory)
+
+
+def with_marks(bench: JobBench) -> dict[str, str]:
+    marks = bench.directory.parent / "marks"
+    marks.mkdir()
+    return {"MARKS": str(marks)}
