@@ -143,7 +143,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description="An Azure Machine Learning on this machine.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs.add_parser("start", help="start the lab, or find it running; returns when it is ready")
-    verbs.add_parser("stop", help="end the lab and its jobs; what it keeps on disk stays")
+    verbs.add_parser(
+        "stop", help="end the lab; what it keeps on disk stays, and unfinished jobs begin anew with the next start"
+    )
     status = verbs.add_parser("status", help="what is in the lab")
     status.add_argument("--json", action="store_true", help="as JSON")
     env = verbs.add_parser("env", help='the variables that lead a shell into the lab: eval "$(python -m lab env)"')

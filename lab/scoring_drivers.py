@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import psutil
@@ -14,15 +15,36 @@ DRIVER_STOP_SECONDS = 10.0
 
 def running_drivers(home: Home) -> list[psutil.Process]:
     """Drivers that live: those whose pid lies in `jobs/<job>/pid` and whose command line names that job's folder."""
-    return [process for file in sorted(home.root.glob("jobs/*/pid")) if (process := _driver(file)) is not None]
+    return [*_found(home).values()]
 
 
 def end_drivers(home: Home) -> int:
-    """End all drivers and what they started; returns how many drivers there were."""
-    drivers = running_drivers(home)
+    """End all drivers and what they started; returns how many drivers there were.
+
+    Nobody asked for the end of their jobs: what a driver says of its own cancellation is taken back, so that the next
+    lab begins the job anew, or calls it cancelled where somebody did.
+    """
+    found = _found(home)
+    drivers = [*found.values()]
     families = [process for driver in drivers for process in (driver, *_children(driver))]
     end(families, DRIVER_STOP_SECONDS, asked=drivers)
+    for folder in found:
+        if _status(folder) == "Canceled":
+            (folder / "status.json").unlink()
     return len(drivers)
+
+
+def _found(home: Home) -> dict[Path, psutil.Process]:
+    """By the folder of the job."""
+    files = sorted(home.root.glob("jobs/*/pid"))
+    return {file.parent: process for file in files if (process := _driver(file)) is not None}
+
+
+def _status(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / "status.json").read_text(encoding="utf-8"))["status"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
 
 
 def _driver(pid_file: Path) -> psutil.Process | None:

@@ -108,17 +108,17 @@ class _Adopted:
             _signal_group(self.pid, number)
 
 
-def kill_groups(leaders: Iterable[int], started_after: float) -> None:
-    """Kill what a dead driver left behind: these process groups, where their leader is not older than the job.
+def kill_groups(leaders: Iterable[int], job: str) -> None:
+    """Kill what a dead driver left behind: these process groups, where their leader is a worker of this job.
 
-    `started_after`: seconds since the epoch. The age keeps a process safe that got a recycled id.
+    Ids are used again, after a restart of the machine soon: a worker is known by the run id in its environment.
     """
     for leader in leaders:
         try:
-            young = psutil.Process(leader).create_time() >= started_after - 1
+            ours = psutil.Process(leader).environ().get("AZUREML_RUN_ID") == job
         except psutil.Error:
             continue
-        if young:
+        if ours:
             _signal_group(leader, signal.SIGKILL)
 
 

@@ -2,29 +2,42 @@
 
 A job's record in the store says what was asked for and how far it is; the driver's `status.json` says the rest while it
 runs. The record of an ended job is complete, and its driver's files are not read any more.
+
+A job whose driver went with an earlier emulator (an orderly stop, a machine that went down) begins anew. A driver that
+dies while an emulator watches it fails its job.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lab.emulator.config import EmulatorConfig
 from lab.emulator.drivers import Driver, Drivers, ProcessDrivers, kill_groups
+from lab.emulator.job_spec import storage_section
 from lab.emulator.plays import Plays
 from lab.emulator.store import Store
 from lab.emulator.timestamps import zulu
 
+_log = logging.getLogger("lab.emulator.executions")
 TERMINAL = frozenset({"Completed", "Failed", "Canceled"})
 _KILL_SECONDS = 5.0
-_FROM_STATUS_FILE = ("started", "ended", "phase", "error", "outputs", "logs", "mini_batches", "items", "rows")
+_LAUNCHES = 3
+"""So often a job is begun at most: one that takes the machine down with it is not begun for ever."""
+_NOT_BEGUN: dict[str, Any] = {
+    **{"started": None, "ended": None, "phase": "", "error": None, "outputs": [], "logs": {}},
+    **{"mini_batches": None, "items": None, "rows": None},
+}
+"""What a record takes from the driver's status file, as it is before there is one."""
 
 
 class Executions:
@@ -42,6 +55,7 @@ class Executions:
         self.plays = plays
         self.woken: Callable[[], None] = lambda: None
         """Called when there is something to do; whoever runs the loop sets it."""
+        self._config = config
         self._jobs = config.home / "jobs"
         self._store = store
         self._drivers = drivers or ProcessDrivers()
@@ -51,17 +65,7 @@ class Executions:
 
     def submit(self, record: Mapping[str, Any], spec: Mapping[str, Any] | None) -> None:
         """Take a job. Without a spec it cannot run, and `record["impossible"]` says why."""
-        directory = self.directory(record["name"])
-        directory.mkdir(parents=True, mode=0o700)
-        try:
-            if spec is not None:
-                descriptor = os.open(directory / "spec.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    json.dump(spec, file)
-            self._store.put_job(record)
-        except (OSError, sqlite3.Error):
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
+        self._store.put_job({**record, "spec": spec})
         self.woken()
 
     def directory(self, name: str) -> Path:
@@ -74,7 +78,7 @@ class Executions:
         said = self._status_file(record["name"])
         if said is None:
             return record
-        record |= {key: said.get(key) for key in _FROM_STATUS_FILE}
+        record |= {key: said.get(key) for key in _NOT_BEGUN}
         status = str(said.get("status", record["status"]))
         if status in TERMINAL:
             return self._end(record, status, record["error"])
@@ -110,28 +114,42 @@ class Executions:
         now = self._clock()
         running, waiting, active = 0, [], set()
         for record in self._store.active_jobs(limit=self.plays.max_drivers * 2 + 20):
-            current = self.refresh(record)
-            if not current["active"]:
-                continue
-            if not current["launched"]:
-                waiting.append(current)
-            elif self._watch(current, now):
-                running += 1
-                active.add(current["name"])
+            with self._failing(record):
+                current = self.refresh(record)
+                if not current["active"]:
+                    continue
+                if not current["launched"]:
+                    waiting.append(current)
+                elif self._watch(current, now):
+                    running += 1
+                    active.add(current["name"])
         # Of ended jobs, a driver is remembered until it is gone, so that it is reaped.
         self._running = {name: each for name, each in self._running.items() if name in active or each.alive()}
         for record in waiting:
             if now < record["ready_at"]:
                 continue
-            if record["impossible"]:
-                self._end(record, "Failed", {"code": "UserError", "message": record["impossible"]})
-            elif running < self.plays.max_drivers:
-                self._launch(record, now)
-                running += 1
-            elif record["status"] != "Queued":
-                record["status"] = "Queued"
-                self._store.put_job(record)
+            with self._failing(record):
+                if record["impossible"]:
+                    self._end(record, "Failed", {"code": "UserError", "message": record["impossible"]})
+                elif running < self.plays.max_drivers:
+                    self._launch(record)
+                    running += 1
+                elif record["status"] != "Queued":
+                    record["status"] = "Queued"
+                    self._store.put_job(record)
         return bool(self._store.active_jobs(limit=1))
+
+    @contextmanager
+    def _failing(self, record: dict[str, Any]) -> Iterator[None]:
+        """Whatever goes wrong with one job, but for a disk without room, fails that one and stops no other."""
+        try:
+            yield
+        except (OSError, sqlite3.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - told in the job and in the log
+            _log.exception("job %s", record["name"])
+            text = f"The lab cannot go on with job {record['name']}: {type(error).__name__}: {error}"
+            self._end(record, "Failed", {"code": "SystemError", "message": text})
 
     def stop(self, seconds: float = 10.0) -> None:
         """End every driver; the next `step`, of a later emulator too, starts unfinished jobs anew.
@@ -149,20 +167,40 @@ class Executions:
         _wait(drivers, _KILL_SECONDS)
         for record in records:
             self._kill_workers(record)
-            if record["cancel_requested"] is not None:
+            said = self._status_file(record["name"]) or {}
+            if said.get("status") in {"Completed", "Failed"}:
+                self.refresh(record)  # it came to its own end just then
+            elif record["cancel_requested"] is not None:
                 self._end(record, "Canceled", None)
-                continue
-            (self.directory(record["name"]) / "status.json").unlink(missing_ok=True)
-            self._read.pop(record["name"], None)
-            self._store.put_job(record | {"launched": False, "pid": None, "status": "Queued"})
+            else:
+                self._begin_anew(record)
         self._running.clear()
 
-    def _launch(self, record: dict[str, Any], now: float) -> None:
-        # Stored before and after: between the two, a killed emulator leaves a job that is started again, at worst
-        # beside a driver that nobody watches; the driver itself refuses an output that is there.
-        driver = self._drivers.start(self.directory(record["name"]) / "spec.json")
+    def _launch(self, record: dict[str, Any]) -> None:
+        """Start the job's driver in a folder that holds nothing but its spec."""
+        # The job is noted as launched after its driver was started: an emulator killed between the two has left a
+        # driver that no record names, and that is the one, then.
+        directory = self.directory(record["name"])
+        driver = self._unnoted(directory)
+        if driver is None:
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            spec = directory / "spec.json"
+            # The driver removes it: with the storage key in it, it is no business of the job's script.
+            with os.fdopen(os.open(spec, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump({**record["spec"], "storage": storage_section(self._config)}, file)
+            driver = self._drivers.start(spec)
         self._running[record["name"]] = driver
-        self._store.put_job(record | {"launched": True, "launched_at": now, "pid": driver.pid, "status": "Preparing"})
+        noted = {"launched": True, "launches": record["launches"] + 1, "pid": driver.pid, "status": "Preparing"}
+        self._store.put_job(record | noted)
+
+    def _unnoted(self, directory: Path) -> Driver | None:
+        """The driver that is at work in a job's folder, when there is one."""
+        try:
+            pid = int((directory / "pid").read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return self._drivers.find(pid, directory / "spec.json")
 
     def _watch(self, record: dict[str, Any], now: float) -> bool:
         """Whether the job's driver is alive; the end of a dead one is stored."""
@@ -171,9 +209,11 @@ class Executions:
             record = self.refresh(record)  # it may have written its last word just before it ended
             if record["active"]:
                 self._kill_workers(record)
-                how = driver.ended() if driver else "no trace"
+                how = driver.ended() if driver else f"begun {record['launches']} times, gone with the lab each time"
                 if record["cancel_requested"] is not None:
                     self._end(record, "Canceled", None)
+                elif driver is None and record["launches"] < _LAUNCHES:
+                    self._begin_anew(record)
                 else:
                     text = (
                         f"The scoring driver of job {record['name']} ended without a result ({how}). Its output is in "
@@ -188,6 +228,11 @@ class Executions:
             driver.signal(signal.SIGKILL)
         return True
 
+    def _begin_anew(self, record: dict[str, Any]) -> None:
+        (self.directory(record["name"]) / "status.json").unlink(missing_ok=True)
+        self._read.pop(record["name"], None)
+        self._store.put_job(record | _NOT_BEGUN | {"launched": False, "pid": None, "status": "Queued"})
+
     def _driver(self, record: Mapping[str, Any]) -> Driver | None:
         name = record["name"]
         if name not in self._running and record["pid"] is not None:
@@ -198,10 +243,12 @@ class Executions:
 
     def _kill_workers(self, record: Mapping[str, Any]) -> None:
         said = self._status_file(record["name"]) or {}
-        kill_groups(said.get("process_groups") or [], float(record.get("launched_at") or 0.0))
+        kill_groups(said.get("process_groups") or [], record["name"])
 
     def _end(self, record: dict[str, Any], status: str, error: Mapping[str, Any] | None) -> dict[str, Any]:
         record["status"], record["active"], record["error"] = status, False, error
+        record.pop("spec", None)
+        (self.directory(record["name"]) / "pid").unlink(missing_ok=True)
         record["ended"] = record.get("ended") or zulu(self._clock())
         self._store.put_job(record)
         self._read.pop(record["name"], None)
@@ -216,7 +263,10 @@ class Executions:
             return None
         known = self._read.get(name)
         if known is None or known[0] != changed:
-            known = (changed, json.loads(path.read_text(encoding="utf-8")))
+            try:
+                known = (changed, json.loads(path.read_text(encoding="utf-8")))
+            except ValueError:
+                return None  # the driver replaces it whole, but a machine that went down may leave it empty
             self._read[name] = known
         return known[1]
 

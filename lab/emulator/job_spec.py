@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
+from lab.emulator.config import EmulatorConfig
 from lab.emulator.invocation import Invocation
 from lab.emulator.locations import Elsewhere, input_type, locate
 from lab.emulator.plays import Plays
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def driver_spec(
     cloud: Cloud, record: dict[str, Any], deployment: Mapping[str, Any], invocation: Invocation
 ) -> dict[str, Any]:
-    """The content of `spec.json`; adds the output's place to the record.
+    """The content of `spec.json` but for its `storage`; adds the output's place to the record.
 
     Raises Elsewhere when something lies outside the lab.
     """
@@ -28,12 +29,6 @@ def driver_spec(
         "name": record["name"],
         "step": record["child"],
         "directory": str(cloud.executions.directory(record["name"])),
-        "storage": {
-            "account": identity.STORAGE_ACCOUNT,
-            "endpoint": f"{config.blob_endpoint.rstrip('/')}/{identity.STORAGE_ACCOUNT}",
-            "key": config.storage_key,
-            "ca_file": str(config.ca_file),
-        },
         "code": _code(cloud, deployment["codeConfiguration"]),
         "model": _model(cloud, deployment["model"]),
         "environment": _environment(cloud, deployment["environmentId"]),
@@ -47,6 +42,16 @@ def driver_spec(
         "settings": {**invocation.settings, **_plays(cloud.plays)},
         "limits": {"max_workers": cloud.plays.max_workers},
         "cache": str(config.cache),
+    }
+
+
+def storage_section(config: EmulatorConfig) -> dict[str, Any]:
+    """How the driver reaches the storage account: true of this emulator, whose port a later one may not have."""
+    return {
+        "account": identity.STORAGE_ACCOUNT,
+        "endpoint": f"{config.blob_endpoint.rstrip('/')}/{identity.STORAGE_ACCOUNT}",
+        "key": config.storage_key,
+        "ca_file": str(config.ca_file),
     }
 
 

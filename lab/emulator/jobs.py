@@ -18,9 +18,10 @@ JobRecord = dict[str, Any]
 """What `scoring.py` makes of a request and `executions.py` keeps up to date, as JSON:
 
 name, child (run name of the `batchscoring` step), endpoint and deployment (ARM ids), active, created (seconds), status,
-launched, launched_at, pid, ready_at, cancel_requested (seconds or null), impossible (why it cannot run, or null),
-display_name, echo (what the service repeats of the request), compute, environment (ARM ids), output (uri, container,
-path), retry_settings, tags, properties, started, ended, error, outputs, logs.
+launched, launches (how often), pid, spec (its driver's, until it has ended), ready_at, cancel_requested (seconds or
+null), impossible (why it cannot run, or null), display_name, echo (what the service repeats of the request), compute,
+environment (ARM ids), output (uri, container, path), retry_settings, tags, properties, started, ended, error, outputs,
+logs.
 """
 
 

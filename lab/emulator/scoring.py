@@ -145,7 +145,7 @@ def _record(
         "created": call.now,
         "status": "Preparing",
         "launched": False,
-        "launched_at": None,
+        "launches": 0,
         "pid": None,
         "ready_at": call.now + cloud.plays.provisioning_seconds,
         "cancel_requested": None,

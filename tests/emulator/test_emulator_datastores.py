@@ -63,6 +63,7 @@ def test_a_job_reads_and_writes_by_way_of_it(lab: InProcessLab) -> None:
     out = {"o": {"jobOutputType": "UriFile", "uri": "azureml://datastores/pictures/paths/out/p.csv"}}
 
     name = lab.invoke("azureml://datastores/pictures/paths/in", outputData=out).json()["name"]
+    lab.advance()
 
     spec = (lab.home / "jobs" / name / "spec.json").read_text(encoding="utf-8")
     assert '"container": "pictures", "path": "in"' in spec

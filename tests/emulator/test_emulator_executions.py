@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from lab.emulator.drivers import ProcessDrivers
+from lab.emulator.drivers import ProcessDrivers, kill_groups
 from tests.emulator.conftest import MakeLab
 from tests.emulator.in_process_lab import InProcessLab
 
@@ -237,3 +238,113 @@ def test_a_real_driver_whose_storage_is_away_fails_its_job(make_lab: MakeLab) ->
         lab.advance(1.0)
 
     assert status(lab, name) == "Failed"
+
+
+def test_a_job_whose_driver_went_with_the_machine_begins_anew_in_an_empty_folder(lab: InProcessLab) -> None:
+    name = lab.deployed().invoke().json()["name"]
+    lab.advance()
+    lab.scripted.started[0].say("Running", phase="scoring: 3 of 8 mini-batches", logs={"a": {}})
+    (lab.home / "jobs" / name / "input").mkdir()
+    lab.scripted.started[0].running = False
+
+    lab.restart()
+    lab.advance()
+    seen = (status(lab, name), lab.history(f"{name}/details")["logFiles"])
+    lab.advance()
+
+    assert seen == ("Queued", {})
+    assert [each.spec.parent.name for each in lab.scripted.started] == [name, name]
+    assert [each.name for each in (lab.home / "jobs" / name).iterdir()] == ["spec.json"]
+
+
+def test_a_status_file_that_a_fallen_machine_left_empty_is_no_obstacle(lab: InProcessLab) -> None:
+    name = lab.deployed().invoke().json()["name"]
+    lab.advance()
+    (lab.home / "jobs" / name / "status.json").write_text("")
+    lab.scripted.started[0].running = False
+
+    lab.restart()
+    lab.advance()
+    lab.advance()
+    lab.scripted.started[1].finish()
+
+    assert status(lab, name) == "Completed"
+
+
+def test_a_job_that_takes_the_machine_down_with_it_is_not_begun_for_ever(lab: InProcessLab) -> None:
+    name = lab.deployed().invoke().json()["name"]
+    for _ in range(5):
+        lab.advance()
+        lab.advance()
+        lab.scripted.started[-1].running = False
+        lab.restart()
+    lab.advance()
+
+    assert (status(lab, name), len(lab.scripted.started)) == ("Failed", 3)
+    child = lab.history(f"{name}/children")["value"][0]["runId"]
+    assert "begun 3 times" in lab.history(f"{child}/details")["error"]["error"]["message"]
+
+
+def test_a_cancelled_job_whose_driver_went_with_the_machine_stays_cancelled(lab: InProcessLab) -> None:
+    name = lab.deployed().invoke().json()["name"]
+    lab.advance()
+    lab.arm("POST", f"jobs/{name}/cancel")
+    lab.scripted.started[0].running = False
+
+    lab.restart()
+    lab.advance()
+
+    assert (status(lab, name), len(lab.scripted.started)) == ("Canceled", 1)
+
+
+def test_a_job_that_ends_while_the_emulator_is_ended_is_not_begun_anew(lab: InProcessLab) -> None:
+    name = lab.deployed().invoke().json()["name"]
+    lab.advance()
+    lab.scripted.started[0].finish()
+
+    lab.app.cloud.executions.stop(seconds=0.0)
+
+    assert status(lab, name) == "Completed"
+
+
+def test_a_driver_that_a_killed_emulator_did_not_note_is_the_jobs_own(lab: InProcessLab) -> None:
+    name = lab.deployed().invoke().json()["name"]
+    unnoted = lab.scripted.start(lab.home / "jobs" / name / "spec.json")
+    unnoted.spec.parent.mkdir(parents=True)
+    (unnoted.spec.parent / "pid").write_text(f"{unnoted.pid}\n")
+
+    lab.advance()
+    unnoted.finish()
+    lab.advance()
+
+    assert (status(lab, name), len(lab.scripted.started)) == ("Completed", 1)
+
+
+def test_a_job_that_breaks_the_emulators_rules_fails_alone(lab: InProcessLab) -> None:
+    broken, good = (lab.deployed().invoke().json()["name"] for _ in range(2))
+    lab.advance()
+    for driver in lab.scripted.started:
+        driver.finish()
+    (lab.home / "jobs" / broken / "status.json").write_text("[]")
+
+    lab.advance()
+
+    assert (status(lab, broken), status(lab, good)) == ("Failed", "Completed")
+    child = lab.history(f"{broken}/children")["value"][0]["runId"]
+    assert "The lab cannot go on with job" in lab.history(f"{child}/details")["error"]["error"]["message"]
+
+
+def test_only_workers_of_the_job_are_killed_after_their_driver() -> None:
+    """Ids are used again: a stranger may have the id of a worker that is long gone."""
+    sleep = ["sleep", "600"]
+    ours = subprocess.Popen(sleep, env={"AZUREML_RUN_ID": "batchjob-1"}, start_new_session=True)
+    strangers = subprocess.Popen(sleep, env={}, start_new_session=True)
+    try:
+        kill_groups([ours.pid, strangers.pid, 2**22 + 1], "batchjob-1")
+
+        assert ours.wait(10) == -signal.SIGKILL
+        assert strangers.poll() is None
+    finally:
+        strangers.kill()
+        strangers.wait()
+        ours.kill()

@@ -193,6 +193,7 @@ def test_what_is_open_of_a_jobs_run_is_told_to_its_driver(make_lab: MakeLab) -> 
     plays = {"max_retries_counts": "retries", "row_order": "arrival", "task_overhead_seconds": 30, "gpus_per_node": 2}
     lab = make_lab(plays).deployed()
     name = lab.invoke().json()["name"]
+    lab.advance()
 
     spec = json.loads((lab.home / "jobs" / name / "spec.json").read_text())
 

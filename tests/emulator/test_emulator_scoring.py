@@ -13,6 +13,8 @@ from tests.emulator.in_process_lab import API, WS, InProcessLab, blob, datastore
 
 
 def spec_of(lab: InProcessLab, name: str) -> dict[str, Any]:
+    """What the job's driver is started with."""
+    lab.advance()
     loaded: dict[str, Any] = json.loads((lab.home / "jobs" / name / "spec.json").read_text())
     return loaded
 
@@ -39,6 +41,7 @@ def test_the_driver_is_told_places_and_settings(lab: InProcessLab) -> None:
 
 def test_the_spec_holds_the_key_so_only_its_owner_reads_it(lab: InProcessLab) -> None:
     name = lab.deployed().invoke().json()["name"]
+    lab.advance()
 
     assert stat.S_IMODE((lab.home / "jobs" / name / "spec.json").stat().st_mode) == 0o600
 
