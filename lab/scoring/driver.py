@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +22,7 @@ from lab.scoring.blobs import (
 from lab.scoring.environment import NO_ENVIRONMENT, EnvironmentFailed, EnvironmentResolver
 from lab.scoring.logs import BUILD_LOG, MINI_BATCHES, README, README_TEXT, RESULT, STD_LOG, JobLogs, LogUploader
 from lab.scoring.mini_batches import NO_DATA, NO_RESULT, MiniBatch, Tally, split, worker_count
+from lab.scoring.mlflow_model import MlflowModelError, environment_of, read_mlflow_model
 from lab.scoring.pool import ScriptFailed, WorkerLaunch, WorkerPool
 from lab.scoring.progress import ProgressOverview
 from lab.scoring.report import Report
@@ -31,6 +33,9 @@ from lab.scoring.status import JobStatus, Status, StatusFile, now
 _CANCEL_UPLOAD_SECONDS = 0.3
 """How long a cancelled job goes on copying its logs, per step: it is to be gone within a second."""
 
+
+_MLFLOW_SCRIPT = Path(__file__).with_name("mlflow_scoring.py")
+"""Never imported here: it needs what the model's environment has."""
 
 _FOLDERS = ("code", "azureml-models", "input", "output", "parts", "scratch", "tmp")
 """What a job keeps in its directory while it runs, beside logs and status."""
@@ -49,6 +54,16 @@ class JobFailed(Exception):
     def __init__(self, message: str, code: str = "UserError") -> None:
         super().__init__(message)
         self.code = code
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is run: a script in the code folder, and where."""
+
+    script: str
+    environment: EnvironmentSpec
+    rows_of_files: bool = False
+    """Results are written as for MLflow models."""
 
 
 def run_job(
@@ -128,30 +143,30 @@ class _Job:
 
     def _score(self) -> None:
         spec = self._spec
-        script = self._check_deployment()
+        entry = self._entry()
         if spec.settings.output_action == "AppendRow":
             refuse_existing(self._store, spec.output)
-        self._phase("downloading code")
-        self._fetch_code(script)
+        if entry:
+            self._phase("downloading code")
+            self._fetch_code(entry.script)
         model_dir = self._fetch_model()
-        files = self._list_input()
+        files = self._list_input(nested=entry is not None)
+        if entry is None:
+            entry = self._entry_of_mlflow(model_dir, files)
         mini_batches = split(sorted(files), spec.settings.mini_batch_size)
         self._status.tally = Tally(len(files), len(mini_batches))
-        python = self._resolve_environment()
+        python = self._resolve_environment(entry.environment)
         self._fetch_input(files)
         self._file.enter("Queued", "starting workers")
-        self._run_pool(script, model_dir, python, mini_batches)
+        self._run_pool(entry, model_dir, python, mini_batches)
         self._file.enter("Finalizing", "writing the output")
         self._write_output()
 
-    def _check_deployment(self) -> str:
-        """The scoring script's path in the code folder, once the deployment is known to be one that can run."""
+    def _entry(self) -> _Entry | None:
+        """The deployment's script and environment; None for an MLflow model, which brings its own."""
         spec = self._spec
         if spec.code is None and spec.model is not None and spec.model.is_mlflow:
-            raise JobFailed(
-                f"model {spec.model.name}:{spec.model.version} is an MLflow model without a scoring script: this lab "
-                "does not score those yet. Give the deployment a code configuration and an environment."
-            )
+            return None
         if spec.code is None:
             raise JobFailed("the deployment has no code configuration: a custom model needs a code asset and a script")
         if spec.environment is None:
@@ -159,10 +174,26 @@ class _Job:
         script = spec.code.scoring_script
         if not script or PurePosixPath(script).is_absolute() or ".." in PurePosixPath(script).parts:
             raise JobFailed(f"scoring script {script!r} must be a path inside the code folder")
-        return str(PurePosixPath(script))
+        return _Entry(str(PurePosixPath(script)), spec.environment)
+
+    def _entry_of_mlflow(self, model_dir: Path | None, files: Iterable[str]) -> _Entry:
+        model = self._spec.model
+        assert model is not None and model_dir is not None  # noqa: S101 - _entry() saw a model
+        folders = sorted(model_dir.iterdir())
+        if len(folders) != 1:
+            raise JobFailed(f"model {model} must be one folder, registered by its path: it has {len(folders)} entries")
+        try:
+            found = read_mlflow_model(folders[0])
+        except MlflowModelError as error:
+            raise JobFailed(f"model {model}: {error}") from error
+        self._folder["code"].mkdir()
+        script = Path(shutil.copy(_MLFLOW_SCRIPT, self._folder["code"])).name
+        self._logs.say(f"model {model} is an MLflow model without a scoring script: {script} scores it")
+        environment = self._spec.environment or environment_of(found, model.name, model.version, files)
+        return _Entry(script, environment, rows_of_files=True)
 
     def _fetch_code(self, script: str) -> None:
-        assert self._spec.code is not None  # noqa: S101 - _check_deployment() refused that
+        assert self._spec.code is not None  # noqa: S101 - _entry() refused that
         source = self._spec.code.blobs
         files = blobs_below(self._store, source)
         if not files:
@@ -186,9 +217,9 @@ class _Job:
         home.mkdir(parents=True)
         targets = self._model_targets(model, home)
         if not targets:
-            raise JobFailed(f"model {model.name}:{model.version}: nothing is at {model.blobs}: was its upload deleted?")
+            raise JobFailed(f"model {model}: nothing is at {model.blobs}: was its upload deleted?")
         download_all(self._store, model.blobs.container, targets, self._cancel)
-        self._logs.say(f"model {model.name}:{model.version}: {len(targets)} files of {model.blobs}")
+        self._logs.say(f"model {model}: {len(targets)} files of {model.blobs}")
         return home
 
     def _model_targets(self, model: ModelSpec, home: Path) -> list[tuple[str, Path]]:
@@ -197,20 +228,22 @@ class _Job:
         folder = home / model.blobs.name if model.blobs.path else home
         return [(item.name, safe_target(folder, name)) for name, item in blobs_below(self._store, model.blobs).items()]
 
-    def _list_input(self) -> dict[str, str]:
+    def _list_input(self, *, nested: bool) -> dict[str, str]:
         """File name, relative to the input folder -> blob name; never empty."""
         source = self._spec.input.blobs
         if self._spec.input.type == "UriFile":
             files = {source.name: source.path} if source.path and self._store.exists(source) else {}
         else:
             files = {name: item.name for name, item in blobs_below(self._store, source).items()}
+        below = [] if nested else [name for name in files if "/" in name]
+        if below:
+            self._logs.say(f"input: {len(below)} files in nested folders are left out, as for every MLflow model")
+            files = {name: blob for name, blob in files.items() if "/" not in name}
         if not files:
             raise JobFailed(f"{NO_DATA.format(id=source)} (input {source}, {self._spec.input.type})")
         return files
 
-    def _resolve_environment(self) -> Path:
-        assert self._spec.environment is not None  # noqa: S101 - _check_deployment() refused that
-        environment: EnvironmentSpec = self._spec.environment
+    def _resolve_environment(self, environment: EnvironmentSpec) -> Path:
         self._phase(f"building environment {environment}")
         return self._environments(
             environment, self._logs.say, lambda text: self._logs.append(BUILD_LOG, text), self._cancel
@@ -230,7 +263,7 @@ class _Job:
             target.chmod(0o444)  # the service mounts the input read-only
         self._logs.say(f"input: {len(files)} files of {self._spec.input.blobs}")
 
-    def _run_pool(self, script: str, model_dir: Path | None, python: Path, mini_batches: list[MiniBatch]) -> None:
+    def _run_pool(self, entry: _Entry, model_dir: Path | None, python: Path, mini_batches: list[MiniBatch]) -> None:
         settings, tally = self._spec.settings, self._status.tally
         workers = worker_count(settings, self._spec.max_workers, len(mini_batches))
         if workers.reason:
@@ -243,10 +276,11 @@ class _Job:
             self._worker_environment(python, model_dir),
             {
                 "code_root": str(self._folder["code"]),
-                "script": str(self._folder["code"] / script),
-                "argv": self._arguments(script),
+                "script": str(self._folder["code"] / entry.script),
+                "argv": self._arguments(entry.script),
                 "logging_level": settings.logging_level,
                 "output_action": settings.output_action,
+                "rows_of_files": entry.rows_of_files,
                 "output_dir": str(self._folder["output"]),
             },
             self._folder["scratch"],

@@ -74,6 +74,9 @@ class ModelSpec:
     name: str
     version: str
 
+    def __str__(self) -> str:
+        return f"{self.name}:{self.version}"
+
     @property
     def is_mlflow(self) -> bool:
         return self.type.replace("_", "").lower() == "mlflowmodel"

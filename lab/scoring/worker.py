@@ -6,9 +6,9 @@ imports nothing of the lab. It works on Python 3.8 and later, because conda file
     python worker.py COMMANDS_FD REPLIES_FD
 
 Commands and replies are JSON objects, each behind its length in 4 bytes, big-endian. Commands: one `start`
-(code_root, script, argv, logging_level, output_action, log_dir, output_dir, agent_name, driver_pid), then `run` (files,
-part) and `stop`. Replies: `ready`, `done` (items, rows, run_seconds, cpu_seconds), `failed` (stage import|init|run,
-error, and after a run() its seconds). stdout and stderr belong to the script alone.
+(code_root, script, argv, logging_level, output_action, rows_of_files, log_dir, output_dir, agent_name, driver_pid),
+then `run` (files, part) and `stop`. Replies: `ready`, `done` (items, rows, run_seconds, cpu_seconds), `failed` (stage
+import|init|run, error, and after a run() its seconds). stdout and stderr belong to the script alone.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def _run(run: Callable[..., Any], command: dict[str, Any], start: dict[str, Any]
     try:
         result = run(list(command["files"]))
         end = time.monotonic()
-        rows = write_result(result, command["part"] if start["output_action"] == "AppendRow" else None)
+        part = command["part"] if start["output_action"] == "AppendRow" else None
+        rows = write_result(result, part, rows_of_files=start["rows_of_files"])
         reply: dict[str, Any] = {"event": "done", "items": rows, "rows": rows}
     except BaseException as error:  # noqa: BLE001 - sys.exit() in run() fails the mini-batch, not the worker
         described = describe(error, start["code_root"])
@@ -141,16 +142,17 @@ def _run(run: Callable[..., Any], command: dict[str, Any], start: dict[str, Any]
     return {**reply, "run_seconds": seconds, "cpu_seconds": time.process_time() - cpu}
 
 
-def write_result(result: Any, part: str | None) -> int:
+def write_result(result: Any, part: str | None, *, rows_of_files: bool = False) -> int:
     """Writes what run() returned to the file `part` (None: counted only); gives the number of rows.
 
     A list or tuple is one `str(element)` a line; a DataFrame is space-separated without header and index, quoted as
-    pandas does. Raises EntryScriptException for everything else.
+    pandas does; with `rows_of_files`, which is for MLflow models, comma-separated with its index. Raises
+    EntryScriptException for everything else.
     """
     pandas = sys.modules.get("pandas")  # whoever returns a DataFrame has imported pandas
     if pandas is not None and isinstance(result, pandas.DataFrame):
         if part is not None:
-            result.to_csv(part, sep=" ", header=False, index=False)
+            result.to_csv(part, sep="," if rows_of_files else " ", header=False, index=rows_of_files)
     elif isinstance(result, (list, tuple)):
         if part is not None:
             with open(part, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:  # noqa: PTH123

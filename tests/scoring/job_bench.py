@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.scoring.blobs import BlobExists, BlobItem, BlobNotFound, Cancellation
 from lab.scoring.driver import run_job
+from lab.scoring.environment import EnvironmentResolver
 from lab.scoring.spec import BlobPath, EnvironmentSpec, parse_spec
 
 LESS_THAN_A_SHUTDOWN = 8.0
@@ -166,6 +167,7 @@ class JobBench:
     log_limit: int = 5 * 1024 * 1024
     clock: Callable[[], float] = time.monotonic
     """What timeouts are measured by, seconds."""
+    environments: EnvironmentResolver = this_interpreter
 
     def run(
         self,
@@ -184,7 +186,7 @@ class JobBench:
         document["settings"].update(settings)
         change(document)
         limit, clock = self.log_limit, self.clock
-        run_job(parse_spec(document), self.blobs, this_interpreter, self.cancellation, log_limit=limit, clock=clock)
+        run_job(parse_spec(document), self.blobs, self.environments, self.cancellation, log_limit=limit, clock=clock)
         return Outcome(json.loads((self.directory / "status.json").read_text()), self.blobs, self.directory)
 
 

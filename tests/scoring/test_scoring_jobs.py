@@ -405,14 +405,6 @@ def test_what_a_deployment_lacks_is_named(bench: JobBench, section: str, value: 
     assert told in outcome.message
 
 
-def test_an_mlflow_model_without_script_is_refused_by_name(bench: JobBench) -> None:
-    def mlflow(document: dict[str, Any]) -> None:
-        document.update(code=None, environment=None)
-        document["model"]["type"] = "mlflow_model"
-
-    assert "digits:1 is an MLflow model without a scoring script" in bench.run(change=mlflow).message
-
-
 def test_endless_printing_is_capped_and_said(bench: JobBench) -> None:
     bench.log_limit = 10_000
     script = (
