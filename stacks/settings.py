@@ -6,7 +6,7 @@ components/ and providers/ what goes there. docs/configuration.md is written fro
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from components.sources import Sources
 from providers import checks, schema
 from providers.blob import Folder, FolderError, scan
 from providers.schema import Failure, InvalidSettings, prop
+from stacks import mlflow_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ def gather(settings: Settings, look: Callable[[str], Folder] = scan) -> Sources:
         except (OSError, ValueError, yaml.YAMLError) as error:
             failures.append(Failure(name, f"{path}: {_one_line(error)}"))
     failures += _missing_scripts(settings, folders)
+    failures += _models(settings, folders)
     if failures:
         raise InvalidSettings(failures)
     return Sources(folders, texts)
@@ -188,6 +190,24 @@ def _missing_scripts(settings: Settings, folders: Mapping[str, Any]) -> list[Fai
         and deployment.scoring_script
         and not Path(str(deployment.code), deployment.scoring_script).is_file()
     ]
+
+
+def _models(settings: Settings, folders: Mapping[str, Folder]) -> Iterator[Failure]:
+    """Local models that cannot be scored as their deployment is set."""
+    for name, deployment in settings.deployments.items():
+        where, path = f"deployments.{name}", deployment.model
+        if path is None or path not in folders:
+            continue
+        if deployment.model_type == "mlflow_model":
+            for fault in mlflow_model.faults(path, scripted=bool(deployment.code)):
+                yield Failure(f"{where}.model", fault)
+        elif not deployment.code and deployment.deployment_configuration is None:
+            hint = f"; {path} has an MLmodel file: set `model_type: mlflow_model`"
+            yield Failure(
+                f"{where}.code",
+                f"is required: a {deployment.model_type} needs a scoring script, only an MLflow model goes without"
+                + (hint if mlflow_model.is_mlflow_model(path) else ""),
+            )
 
 
 def _with_secrets(settings: Settings) -> Settings:

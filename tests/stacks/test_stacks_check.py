@@ -46,7 +46,7 @@ def test_the_project_is_the_one_that_pulumi_knows() -> None:
     assert yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"] == PROJECT
 
 
-@pytest.mark.parametrize("stack", ["dev", "lab", "prod", "staging"])
+@pytest.mark.parametrize("stack", ["dev", "lab", "mlflow", "prod", "staging"])
 def test_every_stack_file_fits_the_schema_and_names_it(stack: str) -> None:
     path = stack_files()[stack]
 
@@ -135,6 +135,7 @@ def test_the_command_needs_neither_engine_nor_lab_nor_cloud() -> None:
 
     whole, unknown = run(), run("lab", "mars")
 
-    assert (whole.returncode, whole.stdout) == (0, "4 stack files, nothing wrong: dev, lab, prod, staging\n"), whole
+    assert whole.stdout == "5 stack files, nothing wrong: dev, lab, mlflow, prod, staging\n", whole
+    assert whole.returncode == 0
     assert unknown.returncode == 2
-    assert "there is no stack mars; stacks here: dev, lab, prod, staging" in unknown.stderr
+    assert "there is no stack mars; stacks here: dev, lab, mlflow, prod, staging" in unknown.stderr

@@ -152,3 +152,82 @@ def test_environment_variables_of_an_encrypted_setting_stay_secret() -> None:
     found = asyncio.run(read())
 
     assert "s3cret" not in repr(found)
+
+
+def mlflow_failures(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[str]:
+    """Of the lab's stack with the model of this folder and no script, unless `changes` say otherwise."""
+    monkeypatch.chdir(folder)
+    (folder / "images").mkdir()
+    (folder / "images" / "1.png").touch()
+    deployment = {"model": "model", "model_type": "mlflow_model", **changes}
+    try:
+        gather(settings(deployments={"digits": deployment}, smoke_job={"input": "images"}))
+    except InvalidSettings as refused:
+        return [str(failure) for failure in refused.failures]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"MLmodel": "flavors: {python_function: {env: conda.yaml}}", "conda.yaml": "dependencies: []"}, []),
+        ({"MLmodel": "flavors: {python_function: {}}"}, []),
+        (
+            {"weights.npz": ""},
+            [
+                "deployments.digits.model: model/MLmodel: no such file: an MLflow model is a folder with one, as "
+                "MLflow's save_model writes it"
+            ],
+        ),
+        (
+            {"MLmodel": "flavors: {sklearn: {}, keras: {}}"},
+            [
+                "deployments.digits.model: model/MLmodel has no flavor python_function (it has sklearn, keras), the "
+                "only one that is scored without a scoring script: save it with that one, or set `code`, "
+                "`scoring_script` and `environment`"
+            ],
+        ),
+        (
+            {"MLmodel": "flavors: {python_function: {env: {conda: c.yaml, virtualenv: p.yaml}}}", "c.yaml": ""},
+            [
+                "deployments.digits.model: model/MLmodel names p.yaml as its environment, which is not in the folder",
+            ],
+        ),
+        ({"MLmodel": "[]"}, ["deployments.digits.model: model/MLmodel has no `flavors`, so it describes no model"]),
+        (
+            {"MLmodel": "{"},
+            [
+                "deployments.digits.model: model/MLmodel cannot be read: while parsing a flow node expected the node "
+                "content, but found '<stream end>' in \"<unicode string>\", line 1, column 2: { ^"
+            ],
+        ),
+    ],
+    ids=["whole", "without environment", "no MLmodel", "other flavors", "a file is missing", "a list", "no YAML"],
+)
+def test_an_mlflow_models_folder_must_be_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: list[str]
+) -> None:
+    (tmp_path / "model").mkdir()
+    for name, text in files.items():
+        (tmp_path / "model" / name).write_text(text, encoding="utf-8")
+
+    assert mlflow_failures(tmp_path, monkeypatch) == expected
+
+
+def test_an_mlflow_model_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").touch()
+
+    assert mlflow_failures(tmp_path, monkeypatch) == [
+        "deployments.digits.model: model is a file: an MLflow model is a folder, with a file MLmodel in it"
+    ]
+
+
+@pytest.mark.parametrize("mlmodel", [True, False])
+def test_a_custom_model_needs_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlmodel: bool) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / ("MLmodel" if mlmodel else "weights")).touch()
+
+    (found,) = mlflow_failures(tmp_path, monkeypatch, model_type="custom_model")
+
+    assert found.startswith("deployments.digits.code: is required: a custom_model needs a scoring script, only")
+    assert found.endswith("model has an MLmodel file: set `model_type: mlflow_model`") == mlmodel
