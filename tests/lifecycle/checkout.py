@@ -32,9 +32,10 @@ class Ran:
 class Checkout:
     """`run("up")` is what `make up` runs, on the engine that was chosen."""
 
-    def __init__(self, folder: Path, engine: str) -> None:
+    def __init__(self, folder: Path, engine: str, stack: str = "lab") -> None:
         self.folder = folder
         self.engine = engine
+        self.stack = stack
         for name in NAMES:
             source = ROOT / name
             if source.is_dir():
@@ -50,9 +51,9 @@ class Checkout:
         return {**self.lab.outside_env, "ENGINE": self.engine}
 
     def start(self, verb: str, *options: str) -> "subprocess.Popen[str]":
-        """Begin a verb on stack lab, in a process group of its own."""
+        """Begin a verb on the stack, in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "stacks", verb, "lab", *options],
+            [sys.executable, "-m", "stacks", verb, self.stack, *options],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -101,7 +102,7 @@ class Checkout:
 
     def configure(self, **settings: Any) -> None:
         """Change settings of the stack file; `deployments__digits__mini_batch_size=5` reaches inside."""
-        file = self.folder / "stacks" / "Pulumi.lab.yaml"
+        file = self.folder / "stacks" / f"Pulumi.{self.stack}.yaml"
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
         for path, value in settings.items():
             first, *rest = path.split("__")

@@ -37,11 +37,14 @@ HERE = {"127.0.0.1", "::1", "localhost", None, b"127.0.0.1", b"localhost"}
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Checkout]:
-    """A checkout whose lab is started with every connection of its Python processes written down."""
+    """A checkout with the MLflow model, whose lab is started with every connection of its Python processes
+    written down.
+
+    It is the stack with the most reasons to reach out: MLflow comes with a service of its own and reports its use."""
     (tmp_path / "audit").mkdir()
     (tmp_path / "audit" / "sitecustomize.py").write_text(AUDIT, encoding="utf-8")
     (tmp_path / "project").mkdir()
-    checkout = Checkout(tmp_path / "project", "embedded")
+    checkout = Checkout(tmp_path / "project", "embedded", "mlflow")
     audit = {"PYTHONPATH": str(tmp_path / "audit"), "LAB_REACH": str(tmp_path / "reach")}
     try:
         started = checkout.lab.command("start", env=audit)
@@ -57,11 +60,12 @@ def test_no_process_of_the_lab_connects_to_another_machine(watched: Checkout, tm
     sampler = threading.Thread(target=_sample, args=(watched.lab.facts.pid, done, seen))
     sampler.start()
     try:
-        watched.succeed("up")
+        said = watched.succeed("up")
     finally:
         done.set()
         sampler.join()
 
+    assert "Completed, 200 rows" in said
     reached = [ast.literal_eval(line) for line in (tmp_path / "reach").read_text(encoding="utf-8").splitlines()]
     assert any("lab.scoring" in words for words, _ in reached), "the job's process was not watched"
     assert [entry for entry in reached if isinstance(entry[1], tuple) and entry[1][0] not in HERE] == []
