@@ -1,6 +1,8 @@
 # Everything is created below .venv and .lab; `git status` stays clean.
 #   make up STACK=lab            ENGINE=pulumi|embedded forces the engine        ARGS="..." goes to it
 STACK ?= lab
+# Half of what tests do is waiting, for operations and jobs: twice as many workers as cores keep those busy.
+WORKERS ?= 4
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +17,7 @@ up preview refresh destroy cancel: $(VENV)/.lab
 	@$(BIN)/python -m stacks $@ $(STACK) $(ARGS)
 
 test: $(VENV)/.dev  ## everything but the clients of other people; minutes
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/clients $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore=tests/clients $(ARGS)
 
 test-clients: $(VENV)/.dev $(CLIENTS)/ai-ml/.installed $(CLIENTS)/cli/.installed  ## Microsoft's SDK and CLI, curl; in the lab
 	@$(BIN)/python -m pytest tests/clients -rs $(ARGS)

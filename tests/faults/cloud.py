@@ -101,6 +101,12 @@ class Cloud:
     def put(self, arm_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self.arm.put(arm_id, body, api_version=API, deadline=60)
 
+    def begin_deletion(self, arm_id: str) -> None:
+        """A DELETE whose end nobody waits for."""
+        cloud = self.arm.cloud
+        url = f"{cloud.arm}{arm_id}?api-version={API}"
+        self.arm.call("DELETE", url, audience=cloud.arm_audience, idempotent=True)
+
     def delete(self, arm_id: str) -> None:
         self.arm.delete(arm_id, api_version=API, deadline=60)
 

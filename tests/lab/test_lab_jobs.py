@@ -15,6 +15,7 @@ import pytest
 from lab import identity
 from lab.testing import LabUnderTest
 
+pytestmark = pytest.mark.xdist_group("slow jobs")  # one lab for all
 WS = (
     f"/subscriptions/{identity.SUBSCRIPTION_ID}/resourceGroups/{identity.RESOURCE_GROUP}"
     f"/providers/Microsoft.MachineLearningServices/workspaces/{identity.WORKSPACE}"

@@ -173,6 +173,7 @@ def test_taken_ports_give_others_and_that_is_told(fresh: LabUnderTest) -> None:
             one.close()
 
 
+@pytest.mark.xdist_group("running lab")
 def test_two_labs_do_not_meet(lab: LabUnderTest, fresh: LabUnderTest) -> None:
     fresh.start()
     first, second = lab.facts, fresh.facts
@@ -189,6 +190,7 @@ def test_two_labs_do_not_meet(lab: LabUnderTest, fresh: LabUnderTest) -> None:
     assert lab.command("status").returncode == 0
 
 
+@pytest.mark.xdist_group("running lab")
 def test_a_lab_started_inside_another_one_reaches_the_outside_for_its_installations(
     lab: LabUnderTest, fresh: LabUnderTest
 ) -> None:

@@ -25,6 +25,7 @@ from lab.running import control_get
 from lab.start import STAND_IN, write_stand_in
 from lab.testing import LabUnderTest
 
+pytestmark = pytest.mark.xdist_group("running lab")
 BLOBS = f"https://{identity.STORAGE_ACCOUNT}.blob.core.windows.net"
 ARM = "https://management.azure.com/subscriptions"
 ANOTHER_KEY = base64.b64encode(bytes(64)).decode("ascii")

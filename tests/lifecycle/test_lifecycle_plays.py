@@ -16,6 +16,7 @@ import pytest
 from lab.emulator.plays import Plays
 from tests.lifecycle.checkout import Checkout, Ran
 
+pytestmark = pytest.mark.xdist_group("plays")  # one lab for all
 SCRIPT = "examples/digits/code/score.py"
 KINDS = ("endpoints", "deployments", "codes", "models", "environments", "data", "computes")
 FAST = {"operation_seconds": 0.05, "compute_seconds": 0.05}
