@@ -71,7 +71,7 @@ class Shelf:
         upload = BlobFolder(
             f"{name}-{hash8}",
             BlobFolderArgs(
-                cloud=self.placement.cloud,
+                **self.placement.azure,
                 uri=uri,
                 root="" if found.is_file else own_name,
                 source=found.path,
@@ -84,19 +84,21 @@ class Shelf:
         )
         return f"{uri}/{own_name}", upload, hash8
 
-    def code(self, name: str, path_or_id: str, tags: Mapping[str, str] | None) -> Asset:
+    def code(self, name: str, path_or_id: str, tags: Mapping[str, str] | None, *, adopt: bool) -> Asset:
         if is_id(path_or_id):
             return Asset(path_or_id)
         uri, upload, hash8 = self.folder(f"{name}-code", path_or_id)
         asset = f"{self.placement.stack}-{name}-{hash8}"
         version = CodeVersion(
             f"{name}-code-{hash8}",
-            CodeVersionArgs(**self._version(asset, uri, tags)),
+            CodeVersionArgs(**self._version(asset, uri, tags), adopt=adopt),
             after(self.opts, [upload]),
         )
         return Asset(version_id(self.placement.workspace_id, "codes", asset, "1"), (upload, version))
 
-    def model(self, name: str, path_or_id: str, model_type: str, tags: Mapping[str, str] | None) -> Asset:
+    def model(
+        self, name: str, path_or_id: str, model_type: str, tags: Mapping[str, str] | None, *, adopt: bool
+    ) -> Asset:
         """A model is `<name>-<hash8>` version 1: versions must be whole numbers, so the name carries the content."""
         if is_id(path_or_id):
             return Asset(path_or_id)
@@ -104,7 +106,7 @@ class Shelf:
         asset = f"{name}-{hash8}"
         version = ModelVersion(
             f"{name}-model-{hash8}",
-            ModelVersionArgs(**self._version(asset, uri, tags), model_type=model_type),
+            ModelVersionArgs(**self._version(asset, uri, tags), model_type=model_type, adopt=adopt),
             after(self.opts, [upload]),
         )
         return Asset(version_id(self.placement.workspace_id, "models", asset, "1"), (upload, version))
@@ -140,7 +142,7 @@ class Shelf:
 
     def _version(self, asset: str, uri: str, tags: Mapping[str, str] | None) -> dict[str, Any]:
         return {
-            "cloud": self.placement.cloud,
+            **self.placement.azure,
             "workspace_id": self.placement.workspace_id,
             "asset_name": asset,
             "version": "1",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pulumi
 import pulumi_azure_native as azure_native
-from pulumi import Output, ResourceOptions
+from pulumi import CustomTimeouts, Output, ResourceOptions
 
 from components.assets import Asset, EnvironmentSettings, Shelf, after, is_id
 from components.compute import ComputeSettings, build_compute, compute_id
@@ -22,6 +22,7 @@ from components.placement import Placement
 from components.sources import Sources
 from providers import checks, schema
 from providers.aml.datastore import datastore_uri
+from providers.arm.ids import folded
 from providers.batch_deployment import (
     BatchDeployment,
     BatchDeploymentArgs,
@@ -32,6 +33,7 @@ from providers.batch_deployment import (
 )
 from providers.batch_endpoint import BatchEndpoint, BatchEndpointArgs, EndpointSettings, endpoint_id
 from providers.default_deployment import DefaultDeployment, DefaultDeploymentArgs
+from providers.kind import Deadlines
 from providers.ownership import Owner, OwnerArgs
 from providers.schema import prop
 from providers.scoring_job import ScoringJob, ScoringJobArgs, tested
@@ -123,15 +125,15 @@ class BatchScoring(pulumi.ComponentResource):
         self._args = args
         self._sources = sources
         self._own = ResourceOptions(parent=self)
-        owner = Owner(
-            "owner", OwnerArgs(cloud=placement.cloud, stack=f"{placement.project}/{placement.stack}"), self._own
-        )
+        owner = Owner("owner", OwnerArgs(**placement.azure, stack=f"{placement.project}/{placement.stack}"), self._own)
         # The marker is the id, too, which stays known in previews where the owner itself is updated.
         self._owner: Output[str] = owner.id
         azure = azure_native.Provider(
             "azure", subscription_id=placement.subscription_id, environment=placement.cloud, opts=self._own
         )
-        self._azure = ResourceOptions.merge(self._own, ResourceOptions(provider=azure))
+        self._azure = ResourceOptions.merge(
+            self._own, ResourceOptions(provider=azure, custom_timeouts=_timeouts(placement.deadlines))
+        )
         self._build()
         self.register_outputs(self.outputs)
 
@@ -176,7 +178,7 @@ class BatchScoring(pulumi.ComponentResource):
             DefaultDeployment(
                 "default",
                 DefaultDeploymentArgs(
-                    cloud=placement.cloud,
+                    **placement.azure,
                     endpoint_id=self.endpoint_id,
                     deployment_name=deployed,
                     owner=self._owner,
@@ -188,7 +190,7 @@ class BatchScoring(pulumi.ComponentResource):
         given = {each.name: getattr(self._args.endpoint, each.name) for each in fields(EndpointSettings)}
         return BatchEndpointArgs(
             **{**given, "tags": self._tags(self._args.endpoint.tags)},
-            cloud=self._placement.cloud,
+            **self._placement.azure,
             workspace_id=self._placement.workspace_id,
             endpoint_name=self.endpoint_name,
             location=self._placement.location,
@@ -199,9 +201,11 @@ class BatchScoring(pulumi.ComponentResource):
         tags = self._tags(None)
         found: dict[str, Asset] = {}
         if deployment.code:
-            found["code"] = shelf.code(name, deployment.code, tags)
+            found["code"] = shelf.code(name, deployment.code, tags, adopt=bool(deployment.adopt))
         if deployment.model:
-            found["model"] = shelf.model(name, deployment.model, deployment.model_type, tags)
+            found["model"] = shelf.model(
+                name, deployment.model, deployment.model_type, tags, adopt=bool(deployment.adopt)
+            )
         if deployment.environment:
             found["environment"] = shelf.environment(name, deployment.environment, tags)
         return found
@@ -222,7 +226,7 @@ class BatchScoring(pulumi.ComponentResource):
         }
         args = BatchDeploymentArgs(
             **{**given, **content, "tags": self._tags(settings.tags)},
-            cloud=self._placement.cloud,
+            **self._placement.azure,
             endpoint_id=self.endpoint_id,
             deployment_name=name,
             location=self._placement.location,
@@ -257,9 +261,9 @@ class BatchScoring(pulumi.ComponentResource):
         plain = {key: value for key, value in schema.bag_of(settings).items() if key not in _NOT_TESTED}
         key = tested(
             {
-                "deployment": f"{self.endpoint_id}/deployments/{deployed}",
+                "deployment": f"{folded(self.endpoint_id)}/deployments/{deployed}",
                 "settings": {**plain, "environment_variables": _plain_text(settings.environment_variables)},
-                "compute": compute_id(self._placement, self._args.compute),
+                "compute": folded(compute_id(self._placement, self._args.compute)),
                 "input": data.digest,
                 "expected_rows": smoke.expected_rows,
                 "check": check,
@@ -269,6 +273,7 @@ class BatchScoring(pulumi.ComponentResource):
             f"smoke-{key[:8]}",
             ScoringJobArgs(
                 cloud=self._placement.cloud,
+                api_version=self._placement.api_version,
                 workspace_id=self._placement.workspace_id,
                 endpoint_id=self.endpoint_id,
                 deployment_name=deployed,
@@ -305,6 +310,12 @@ class BatchScoring(pulumi.ComponentResource):
 
 # What does not change a job's outcome, and what is part of the deployment's name already.
 _NOT_TESTED = ("description", "tags", "adopt", "code", "model", "environment", "environment_variables", "properties")
+
+
+def _timeouts(deadlines: Deadlines | None) -> CustomTimeouts | None:
+    """The same waits for azure-native's kinds, which have no input for them."""
+    given = schema.bag_of(deadlines) if deadlines else {}
+    return CustomTimeouts(**{name: f"{checks.seconds(each):.0f}s" for name, each in given.items()}) if given else None
 
 
 def _plain_text(variables: Any) -> dict[str, str]:

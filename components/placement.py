@@ -5,6 +5,10 @@ All of it is known before anything runs, so every ARM id can be computed, and pr
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
+
+from providers.arm.ids import folded
+from providers.kind import API_VERSION, Deadlines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,13 @@ class Placement:
     location: str
     cloud: str
     datastore: str
+    api_version: str = API_VERSION
+    deadlines: Deadlines | None = None
+
+    @property
+    def azure(self) -> dict[str, Any]:
+        """The inputs that all kinds share: which cloud is called, by which api-version, and for how long."""
+        return {"cloud": self.cloud, "api_version": self.api_version, "deadlines": self.deadlines}
 
     @property
     def workspace_id(self) -> str:
@@ -38,7 +49,7 @@ class Placement:
 
         The organisation is no part of it: on file backends it is always "organization".
         """
-        suffix = colour(self.workspace_id, self.project, self.stack)
+        suffix = colour(folded(self.workspace_id), self.project, self.stack)
         return f"{name[: longest - len(suffix) - 1].rstrip('-')}-{suffix}"
 
 

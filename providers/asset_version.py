@@ -12,25 +12,42 @@ from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from providers import checks, schema
-from providers.aml.datastore import check_datastore_uri, locate
-from providers.kind import GONE, AzureArgs, Kind, Refusal, client, deadline, resource_props, without_provider
-from providers.ownership import owner_property, refuse_stranger, refuse_to_delete_stranger
-from providers.schema import REPLACE, prop
+from providers.aml.datastore import check_datastore_uri, locate, same_place
+from providers.arm.ids import same_id
+from providers.kind import GONE, AzureArgs, Kind, Refusal, client, deadline, resource_props, without_provider, writable
+from providers.ownership import (
+    marker_read,
+    owner_property,
+    refuse_stranger,
+    refuse_taken_over,
+    refuse_to_delete_stranger,
+)
+from providers.schema import LOCAL, REPLACE, prop
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssetVersionArgs(AzureArgs):
-    workspace_id: Input[str] = prop("ARM id of the workspace.", check=checks.arm_id, change=REPLACE, wire=None)
+    workspace_id: Input[str] = prop(
+        "ARM id of the workspace.", check=checks.arm_id, change=REPLACE, wire=None, equal=same_id
+    )
     asset_name: Input[str] = prop(
         "Unique among its kind in the workspace.", check=checks.asset_name, change=REPLACE, wire=None
     )
     version: Input[str] = prop(
         "The version; a model's is a positive whole number.", check=checks.not_empty, change=REPLACE, wire=None
     )
-    uri: Input[str] = prop("Datastore uri of the content.", check=check_datastore_uri, change=REPLACE, wire=None)
+    uri: Input[str] = prop(
+        "Datastore uri of the content.", check=check_datastore_uri, change=REPLACE, wire=None, equal=same_place
+    )
     description: Input[str] | None = prop("Text for people.", default=None)
     tags: Input[Mapping[str, str]] | None = prop("Tags.", default=None, check=checks.tags)
     owner: Input[str] = owner_property("properties.tags")
+    adopt: Input[bool] = prop(
+        "Take over a version of this name and content that this stack did not make.",
+        default=False,
+        wire=None,
+        change=LOCAL,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +91,12 @@ class AssetVersionKind(Kind):
         found = client(props).get(id_, api_version=props["api_version"])
         where = self.content(props)
         if found:
-            refuse_stranger(found, props["owner"], "Give the asset another name.")
+            if not props["adopt"]:
+                refuse_stranger(
+                    found, props["owner"], "Give the asset another name, or set `adopt: true` on its deployment."
+                )
             self._refuse_other_content(found, where)
-        self._put(id_, props, where)
+        self._put(id_, found, props, where)
         return CreateResult(id_, self.owned(props))
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
@@ -84,11 +104,13 @@ class AssetVersionKind(Kind):
         if live is None:
             return GONE
         inputs = self.live(live, props)
-        return ReadResult(id_, inputs, inputs)
+        return ReadResult(id_, {**inputs, **marker_read(live, props)}, inputs)
 
     def update(self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
         if not self.only_local(olds, news):
-            self._put(id_, news, self.content(news))
+            found = client(news).get(id_, api_version=news["api_version"])
+            refuse_taken_over(found, news, "`adopt: true` on its deployment")
+            self._put(id_, found, news, self.content(news), olds)
         return UpdateResult(without_provider(news))
 
     def delete(self, id_: str, props: Mapping[str, Any]) -> None:
@@ -96,16 +118,24 @@ class AssetVersionKind(Kind):
         if found is None:
             return
         refuse_to_delete_stranger(found, props["owner"])
-        client(props).delete(id_, api_version=props["api_version"], deadline=deadline(props))
+        client(props).delete(id_, api_version=props["api_version"], deadline=deadline(props, "delete"))
 
     def content(self, props: Mapping[str, Any]) -> str:
         """Where the content lies, as this collection's body says it."""
         return str(props["uri"])
 
-    def _put(self, id_: str, props: Mapping[str, Any], where: str) -> None:
-        body = schema.to_body(self.args, self.owned(props))
-        body["properties"][self.location] = where
-        client(props).put(id_, body, api_version=props["api_version"], deadline=deadline(props))
+    def _put(
+        self,
+        id_: str,
+        found: Mapping[str, Any] | None,
+        news: Mapping[str, Any],
+        where: str,
+        olds: Mapping[str, Any] | None = None,
+    ) -> None:
+        body, _ = schema.upon(self.args, writable(found), olds or {}, news)
+        body["properties"].setdefault(self.location, where)  # the service's own spelling of the same place is kept
+        seconds = deadline(news, "create" if olds is None else "update")
+        client(news).put(id_, body, api_version=news["api_version"], deadline=seconds)
 
     def _refuse_other_content(self, found: Mapping[str, Any], where: str) -> None:
         there = str(found["properties"].get(self.location))

@@ -14,8 +14,8 @@ from typing import Any
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from providers import checks, dynamic_host, schema
-from providers.arm.ids import same_id
+from providers import checks, dynamic_host
+from providers.arm.ids import folded, same_id
 from providers.kind import (
     GONE,
     AzureArgs,
@@ -27,7 +27,13 @@ from providers.kind import (
     unfinished,
     without_provider,
 )
-from providers.ownership import owner_property, refuse_stranger, refuse_to_delete_stranger
+from providers.ownership import (
+    marker_read,
+    owner_property,
+    refuse_stranger,
+    refuse_taken_over,
+    refuse_to_delete_stranger,
+)
 from providers.schema import LOCAL, REPLACE, Bag, Failure, prop
 
 CONTENT = ("code_configuration", "model", "environment_id", "resources", "deployment_configuration")
@@ -108,9 +114,13 @@ class DeploymentSettings:
 
     description: Input[str] | None = prop("Text for people.", default=None)
     tags: Input[Mapping[str, str]] | None = prop("ARM tags.", default=None, wire="tags", check=checks.tags)
-    properties: Input[Mapping[str, str]] | None = prop("Names and values for programs.", default=None)
+    properties: Input[Mapping[str, str]] | None = prop(
+        "Names and values for programs; the specification lets them be added, not changed or removed.",
+        default=None,
+        grows=True,
+    )
     environment_variables: Input[Mapping[str, str]] | None = prop(
-        "Set for the scoring script's processes.", default=None
+        "Set for the scoring script's processes; values may be secret.", default=None, quoted=False
     )
     mini_batch_size: Input[int] = prop("Files per run() call.", default=10, check=checks.at_least(1, checks.INT64))
     max_concurrency_per_instance: Input[int] = prop(
@@ -144,11 +154,13 @@ class DeploymentSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchDeploymentArgs(DeploymentSettings, AzureArgs):
-    endpoint_id: Input[str] = prop("ARM id of the endpoint.", check=checks.arm_id, change=REPLACE, wire=None)
+    endpoint_id: Input[str] = prop(
+        "ARM id of the endpoint.", check=checks.arm_id, change=REPLACE, wire=None, equal=same_id
+    )
     deployment_name: Input[str] = prop(
         "Unique in the endpoint, 3-32 characters.", check=checks.endpoint_name, change=REPLACE, wire=None
     )
-    location: Input[str] = prop("Azure region.", change=REPLACE, wire="location")
+    location: Input[str] = prop("Azure region.", check=checks.location, change=REPLACE, wire="location")
     compute: Input[str] | None = prop(
         "ARM id of the compute.", default=None, check=checks.id_of("computes"), equal=same_id
     )
@@ -165,7 +177,8 @@ class BatchDeploymentArgs(DeploymentSettings, AzureArgs):
 
 def coloured_name(name: str, content: Mapping[str, Any]) -> str:
     """`digits` -> `digits-3fa1b2c4`, where the last part changes with the content and with nothing else."""
-    text = json.dumps({key: content.get(key) for key in CONTENT}, sort_keys=True, default=_refuse_output)
+    made_of = {key: _folded(content.get(key)) for key in CONTENT}
+    text = json.dumps(made_of, sort_keys=True, default=_refuse_output)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -191,10 +204,10 @@ class BatchDeploymentKind(Kind):
     def create(self, props: Mapping[str, Any]) -> CreateResult:
         id_ = f"{props['endpoint_id']}/deployments/{props['deployment_name']}"
         with client(props).exclusive(props["endpoint_id"]):
-            found = standing(id_, props)
+            found = standing(id_, props, "create")
             if found and not props["adopt"]:
                 refuse_stranger(found, props["owner"], "Rename the deployment, or set `adopt: true` on it.")
-            self._put(id_, props)
+            self.write(id_, found, props)
         return CreateResult(id_, self.owned(props))
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
@@ -202,12 +215,14 @@ class BatchDeploymentKind(Kind):
         if live is None:
             return GONE
         inputs = self.live(live, props)
-        return ReadResult(id_, {**inputs, **unfinished(live)}, inputs)
+        return ReadResult(id_, {**inputs, **marker_read(live, props), **unfinished(live)}, inputs)
 
     def update(self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
         if not self.only_local(olds, news):
             with client(news).exclusive(news["endpoint_id"]):
-                self._put(id_, news)
+                found = standing(id_, news, "update")
+                refuse_taken_over(found, news, "`adopt: true` on the deployment")
+                self.write(id_, found, news, olds)
         return UpdateResult(without_provider(news))
 
     def delete(self, id_: str, props: Mapping[str, Any]) -> None:
@@ -217,16 +232,11 @@ class BatchDeploymentKind(Kind):
                 return
             refuse_to_delete_stranger(found, props["owner"])
             client(props).delete(
-                id_, api_version=props["api_version"], deadline=deadline(props), progress=dynamic_host.progress()
+                id_,
+                api_version=props["api_version"],
+                deadline=deadline(props, "delete"),
+                progress=dynamic_host.progress(),
             )
-
-    def _put(self, id_: str, props: Mapping[str, Any]) -> None:
-        body = schema.to_body(BatchDeploymentArgs, self.owned(props))
-        with self.recorded(id_, props):
-            result = client(props).put(
-                id_, body, api_version=props["api_version"], deadline=deadline(props), progress=dynamic_host.progress()
-            )
-            self.verify(result, props, id_)
 
 
 class BatchDeployment(Resource, module="azureml", name="BatchDeployment"):
@@ -248,6 +258,13 @@ def _model_reference(model: Mapping[str, Any]) -> Iterator[Failure]:
         yield Failure(f"model.{needed}", f"is required for reference_type {kind}")
     for name in sorted(model.keys() - {"reference_type", needed, *others}):
         yield Failure(f"model.{name}", f"does not go with reference_type {kind}")
+
+
+def _folded(value: Any) -> Any:
+    """The same, with ids in one spelling: another letter case in a stack file is no other content."""
+    if isinstance(value, Mapping):
+        return {key: _folded(each) for key, each in value.items()}
+    return folded(value) if isinstance(value, str) else value
 
 
 def _refuse_output(value: Any) -> Sequence[Bag]:

@@ -11,7 +11,7 @@ from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 
 from providers import dynamic_host, schema
-from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate
+from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate, same_place
 from providers.blob import Folder, delete_prefix, exists, upload
 from providers.kind import GONE, AzureArgs, Kind, client, container_at, resource_props, without_provider
 from providers.schema import LOCAL, REPLACE, prop
@@ -24,6 +24,7 @@ class BlobFolderArgs(AzureArgs):
         check=check_datastore_uri,
         change=REPLACE,
         wire=None,
+        equal=same_place,
     )
     root: Input[str] = prop(
         "Name of the folder at that place that the files go to; empty for a single file.", change=REPLACE, wire=None

@@ -128,6 +128,14 @@ def version_of(kind: str) -> Check:
     return check
 
 
+def location(value: Any) -> Any:
+    """An Azure region: `eastus`, or as people read it, `East US`; the service's own word is canonical."""
+    found = value.replace(" ", "").lower()
+    if not re.fullmatch("[a-z0-9]+", found):
+        raise ValueError("must be the name of an Azure region, such as eastus or East US")
+    return found
+
+
 def scoring_script(value: Any) -> Any:
     """The scoring script's path below the code folder, with forward slashes."""
     unfit = value.startswith("/") or ".." in value.split("/") or "\\" in value

@@ -13,15 +13,29 @@ from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from providers import checks, dynamic_host
-from providers.batch_endpoint import writable
-from providers.kind import GONE, AzureArgs, Kind, Refusal, client, deadline, resource_props, without_provider
+from providers.arm.ids import same_id
+from providers.kind import (
+    GONE,
+    AzureArgs,
+    Kind,
+    Operation,
+    Refusal,
+    client,
+    deadline,
+    resource_props,
+    standing,
+    without_provider,
+    writable,
+)
 from providers.ownership import TAG, tag_of
 from providers.schema import LOCAL, REPLACE, prop
 
 
 @dataclass(frozen=True, kw_only=True)
 class DefaultDeploymentArgs(AzureArgs):
-    endpoint_id: Input[str] = prop("ARM id of the endpoint.", check=checks.arm_id, change=REPLACE, wire=None)
+    endpoint_id: Input[str] = prop(
+        "ARM id of the endpoint.", check=checks.arm_id, change=REPLACE, wire=None, equal=same_id
+    )
     deployment_name: Input[str] = prop(
         "The deployment that becomes the default.",
         check=checks.endpoint_name,
@@ -36,7 +50,7 @@ class DefaultDeploymentKind(Kind):
     args = DefaultDeploymentArgs
 
     def create(self, props: Mapping[str, Any]) -> CreateResult:
-        self._set(props, props["deployment_name"])
+        self._set(props, props["deployment_name"], "create")
         return CreateResult(default_id(props["endpoint_id"]), self.owned(props))
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
@@ -48,17 +62,19 @@ class DefaultDeploymentKind(Kind):
 
     def update(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
         if not self.only_local(olds, news):
-            self._set(news, news["deployment_name"])
+            self._set(news, news["deployment_name"], "update")
         return UpdateResult(without_provider(news))
 
     def delete(self, _id: str, props: Mapping[str, Any]) -> None:
         """Name no default any more, unless somebody has switched it to another deployment since."""
-        self._set(props, None, only_from=props["deployment_name"])
+        self._set(props, None, "delete", only_from=props["deployment_name"])
 
-    def _set(self, props: Mapping[str, Any], name: str | None, only_from: str | None = None) -> None:
+    def _set(
+        self, props: Mapping[str, Any], name: str | None, operation: Operation, only_from: str | None = None
+    ) -> None:
         id_, version = props["endpoint_id"], props["api_version"]
         with client(props).exclusive(id_):
-            live = client(props).get(id_, api_version=version)
+            live = standing(id_, props, operation)
             if live is None or (only_from and _default(live) != only_from):
                 if name is None:
                     return
@@ -81,7 +97,9 @@ class DefaultDeploymentKind(Kind):
             body["properties"]["defaults"] = {"deploymentName": name}
             progress = dynamic_host.progress()
             with self.recorded(default_id(id_), props) if name else nullcontext():
-                result = client(props).put(id_, body, api_version=version, deadline=deadline(props), progress=progress)
+                result = client(props).put(
+                    id_, body, api_version=version, deadline=deadline(props, operation), progress=progress
+                )
         if _default(result) != name:
             raise Refusal(
                 f"{id_}: the default deployment is {_default(result)!r} after it was set to {name!r}; run again",

@@ -290,8 +290,8 @@ SERVICE = (
     Explanation(
         name="still-running",
         cause="the wait ended before the operation did; it goes on in Azure",
-        setting="deadline, or Pulumi's customTimeouts",
-        remedy="run `make up` again: it takes up what is there; set a longer `deadline` if that is usual",
+        setting="deadlines.create, .update, .delete, or Pulumi's customTimeouts",
+        remedy="run `make up` again: it takes up what is there; set a longer one if that is usual",
         kinds=(arm.DeadlineExceeded,),
     ),
     Explanation(
@@ -304,7 +304,7 @@ SERVICE = (
     Explanation(
         name="busy",
         cause="another operation on the same resource has not ended",
-        setting="deadline",
+        setting="deadlines.create, .update, .delete",
         remedy="run again when it has; do not run two stacks on one endpoint",
         kinds=(arm.Busy,),
     ),
@@ -396,6 +396,13 @@ OWN = (
         own=True,
     ),
     Explanation(
+        name="taken-over",
+        cause="another stack has adopted what this one made, and two that write to it would undo each other's work",
+        setting="endpoint.adopt, deployments.<name>.adopt",
+        remedy="let one stack own it: set `adopt: true` here to take it back, or give this stack's another name",
+        own=True,
+    ),
+    Explanation(
         name="not-ours-to-delete",
         cause="what is to be deleted does not carry this stack's tag any more",
         setting="the tag pulumi-stack-owner",
@@ -418,7 +425,8 @@ OWN = (
     ),
     Explanation(
         name="empty-tags-there",
-        cause="tags on the endpoint that are not this stack's have no value, and the service takes no PUT with such",
+        cause="tags of an endpoint or deployment that are not this stack's have no value, and the service takes no PUT "
+        "with such",
         setting="the tags in the message, on the resource",
         remedy="give them a value or remove them in the portal, or set them in `endpoint: {tags: ...}`",
         own=True,

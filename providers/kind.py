@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from azure.storage.blob import ContainerClient
 from pulumi import Input, ResourceOptions
@@ -36,10 +36,22 @@ from providers.schema import LOCAL, REPLACE, Bag, Failure, prop
 
 GONE = ReadResult("", {})
 _PROVIDER = "__provider"
+_READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri")
+"""Of the properties of an endpoint, a deployment or an asset version (specification of 2025-12-01)."""
 UNFINISHED = "unfinished"
 """In the state of a resource whose last write did not end well, with the reason's name: the next `up` writes again."""
+Operation = Literal["create", "update", "delete"]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _METHODS = ("check", "diff", "create", "read", "update", "delete")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadlines:
+    """Longest waits by operation; what is left out is `deadline`."""
+
+    create: Input[str] | None = prop("For a creation.", default=None, check=checks.duration)
+    update: Input[str] | None = prop("For an update.", default=None, check=checks.duration)
+    delete: Input[str] | None = prop("For a deletion.", default=None, check=checks.duration)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +78,9 @@ class AzureArgs:
         check=checks.duration,
         change=LOCAL,
         wire=None,
+    )
+    deadlines: Input[Deadlines] | None = prop(
+        "Longest waits of single operations, where they are others.", default=None, change=LOCAL, wire=None
     )
 
 
@@ -95,8 +110,9 @@ class Kind(ResourceProvider):
             if method in vars(cls):
                 setattr(cls, method, _answering_cleanly(vars(cls)[method]))
 
-    def configure(self, req: ConfigureRequest) -> None:  # noqa: ARG002  # the server's signature
-        dynamic_host.allow_operations()
+    def configure(self, req: ConfigureRequest) -> None:
+        """`operations_at_once` is a setting of the stack: it is about the process, and no input of any resource."""
+        dynamic_host.allow_operations(int(req.config.get("operations_at_once") or dynamic_host.OPERATIONS_AT_ONCE))
         dynamic_host.end_with_engine()
 
     @_answering_cleanly
@@ -115,7 +131,7 @@ class Kind(ResourceProvider):
 
         Content never gets here: it is part of the logical name (docs/decisions/0002-content-in-names.md).
         """
-        changed = schema.changes(self.args, olds, news)
+        changed = self._changed(olds, news)
         replaces = [name for name, change in changed.items() if change == REPLACE]
         changes = bool(changed) or UNFINISHED in olds
         return DiffResult(changes=changes, replaces=replaces, stables=[], delete_before_replace=bool(replaces))
@@ -143,9 +159,7 @@ class Kind(ResourceProvider):
 
     def only_local(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
         """Whether an update changes nothing that is sent."""
-        return UNFINISHED not in olds and all(
-            change == LOCAL for change in schema.changes(self.args, olds, news).values()
-        )
+        return UNFINISHED not in olds and all(change == LOCAL for change in self._changed(olds, news).values())
 
     def live(self, body: Mapping[str, Any], props: Mapping[str, Any]) -> Bag:
         """The inputs as the service has them now, on what we own."""
@@ -165,15 +179,46 @@ class Kind(ResourceProvider):
             name = explanations.explain(error).name
             raise InitFailed.after(error, name, id_, {**self.owned(props), UNFINISHED: name}) from error
 
+    def write(
+        self, id_: str, live: Mapping[str, Any] | None, news: Mapping[str, Any], olds: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Merge into what a GET returned, PUT, and compare; the resource as it then reads.
+
+        `olds` is what state says of it, None at a creation. Nothing is sent where what is wanted is there already:
+        what an earlier run began and had no time to wait for.
+        """
+        body, taken_out = schema.upon(self.args, writable(live), olds or {}, news)
+        if live and not taken_out and not self._differing(live, news) and not unfinished(live):
+            return dict(live)
+        _refuse_empty_tags(id_, body.get("tags") or {})
+        with self.recorded(id_, news):
+            result = client(news).put(
+                id_,
+                body,
+                api_version=news["api_version"],
+                deadline=deadline(news, "create" if olds is None else "update"),
+                progress=dynamic_host.progress(),
+            )
+            self.verify(result, news, id_)
+        return result
+
     def verify(self, body: Mapping[str, Any], props: Mapping[str, Any], what: str) -> None:
         """Refuse an outcome in which a value did not take: the service may ignore what it does not let change."""
-        asked = self.owned(props)
-        wrong = schema.changes(self.args, self.live(body, asked), asked)
+        wrong = self._differing(body, props)
         if wrong:
             raise Refusal(
                 f"{what}: the service did not take {', '.join(sorted(wrong))}; give it a new name instead",
                 name="value-not-taken",
             )
+
+    def _changed(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, str]:
+        """As `schema.changes`; a state of an earlier release lacks properties that this one has."""
+        return schema.changes(self.args, schema.filled(self.args, olds), schema.filled(self.args, news))
+
+    def _differing(self, body: Mapping[str, Any], props: Mapping[str, Any]) -> dict[str, str]:
+        """What the service has otherwise than it is asked for."""
+        asked = self.owned(props)
+        return schema.changes(self.args, self.live(body, asked), asked)
 
 
 def client(props: Mapping[str, Any]) -> arm.ArmClient:
@@ -186,20 +231,57 @@ def container_at(location: BlobLocation, props: Mapping[str, Any]) -> ContainerC
     return open_container(client(props), location, shared_key=bool(props.get("shared_key")))
 
 
-def deadline(props: Mapping[str, Any]) -> float:
-    """Seconds that one operation may take: Pulumi's custom timeout where there is one, else the input."""
+def deadline(props: Mapping[str, Any], operation: Operation) -> float:
+    """Seconds that an operation may take: Pulumi's custom timeout where there is one, else its own input, else theirs.
+
+    Where the SDK's server hides the custom timeout (providers/dynamic_host.py), the inputs alone count.
+    """
     call = dynamic_host.current_call()
-    return (call.timeout if call else None) or checks.seconds(str(props["deadline"]))
+    own = (props.get("deadlines") or {}).get(operation)
+    return (call.timeout if call else None) or checks.seconds(str(own or props["deadline"]))
 
 
-def standing(id_: str, props: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What is there to stay, before a create: what is still being deleted is waited for, and then is not there."""
-    arm_client, version = client(props), str(props["api_version"])
-    found = arm_client.get(id_, api_version=version)
-    if found is None or str((found.get("properties") or {}).get("provisioningState")).lower() != "deleting":
-        return found
-    arm_client.wait_until_gone(id_, api_version=version, deadline=deadline(props), progress=dynamic_host.progress())
-    return None
+def standing(id_: str, props: Mapping[str, Any], operation: Operation) -> dict[str, Any] | None:
+    """What is there to stay, before a write: what an earlier run, or somebody else, has begun is waited for.
+
+    What is still being deleted is not there then; what is still being created or updated has come to its end.
+    """
+    return client(props).settled(
+        id_,
+        api_version=str(props["api_version"]),
+        deadline=deadline(props, operation),
+        progress=dynamic_host.progress(),
+    )
+
+
+def writable(live: Mapping[str, Any] | None) -> Bag:
+    """What a PUT may carry of what a GET returned: without what is the service's to say, and without nulls."""
+    live = live or {}
+    body = {key: live[key] for key in ("location", "tags", "kind", "sku") if live.get(key) is not None}
+    identity = live.get("identity")
+    if identity:
+        # principalId and tenantId are the service's to say
+        users = identity.get("userAssignedIdentities")
+        body["identity"] = {
+            "type": identity.get("type"),
+            **({"userAssignedIdentities": {each: {} for each in users}} if users else {}),
+        }
+    properties = live.get("properties") or {}
+    body["properties"] = {
+        key: value for key, value in properties.items() if value is not None and key not in _READ_ONLY
+    }
+    return body
+
+
+def _refuse_empty_tags(id_: str, tags: Mapping[str, Any]) -> None:
+    """Name the tags that a merge would repeat and the service refuse: it names none (azure-sdk-for-python#41586)."""
+    empty = sorted(key for key, value in tags.items() if not value)
+    if empty:
+        raise Refusal(
+            f"{id_}: tags {', '.join(empty)} have no value there, and are not this stack's; the service takes no PUT "
+            "with such: give them a value, or remove them",
+            name="empty-tags-there",
+        )
 
 
 def unfinished(live: Mapping[str, Any]) -> Bag:
@@ -222,18 +304,9 @@ def without_provider(props: Mapping[str, Any]) -> Bag:
     return {name: value for name, value in props.items() if name != _PROVIDER}
 
 
-def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Bag:
-    """`over` laid upon `under`, mapping by mapping."""
-    result = dict(under)
-    for key, value in over.items():
-        below = result.get(key)
-        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return result
-
-
 def resource_props(args: AzureArgs, outputs: tuple[str, ...]) -> dict[str, Any]:
     """The property bag of a new resource; outputs are named so that the SDK makes attributes of them."""
     return {**schema.bag_of(args), **dict.fromkeys(outputs)}
 
 
-__all__ = ["API_VERSION", "GONE", "AzureArgs", "Kind", "Refusal", "Resource", "ResourceOptions"]
+__all__ = ["API_VERSION", "GONE", "AzureArgs", "Deadlines", "Kind", "Refusal", "Resource", "ResourceOptions"]

@@ -13,8 +13,8 @@ from pulumi import Input, Output, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, UpdateResult
 from pulumi.dynamic import Resource as DynamicResource
 
-from providers.kind import AzureArgs, Kind, Refusal, resource_props, without_provider
-from providers.schema import LOCAL, prop
+from providers.kind import UNFINISHED, AzureArgs, Kind, Refusal, resource_props, without_provider
+from providers.schema import LOCAL, Bag, prop
 
 TAG = "pulumi-stack-owner"
 """Tag key on whatever can carry one; its value is `<project>/<stack>/<random id>`."""
@@ -59,12 +59,39 @@ def tag_of(body: Mapping[str, Any]) -> str | None:
     return None
 
 
+def marker_read(body: Mapping[str, Any], props: Mapping[str, Any]) -> Bag:
+    """What state keeps of the marker after a read: ours, whatever the service says.
+
+    A deletion after that refresh must still know whose it is. Where the service has another marker, or none, the
+    resource counts as unfinished, so that the next `up` puts the marker back, or says who has taken the resource over.
+    """
+    found = tag_of(body)
+    if found == props["owner"]:
+        return {}
+    return {"owner": props["owner"], UNFINISHED: "taken-over" if found else "marker-removed"}
+
+
 def refuse_stranger(body: Mapping[str, Any], owner: str, adopt: str) -> None:
     """Raise Refusal unless `body` carries our marker; `adopt` says how to take it over on purpose."""
     found = tag_of(body)
     if found != owner:
         who = f"belongs to {found}" if found else f"carries no tag {TAG}, so this stack did not make it"
         raise Refusal(f"{body.get('id')} exists already and {who}; nothing was changed. {adopt}", name="not-ours")
+
+
+def refuse_taken_over(body: Mapping[str, Any] | None, news: Mapping[str, Any], adopt: str) -> None:
+    """Raise Refusal when another stack has taken over what an update is about; `adopt` says how to take it back.
+
+    A marker that somebody removed is no other stack's: the update puts it back.
+    """
+    found = tag_of(body or {})
+    if found and found != news["owner"] and not news.get("adopt"):
+        raise Refusal(
+            f"{(body or {}).get('id')} belongs to {found} now, by its tag {TAG}, and not to {news['owner']} any more: "
+            f"two stacks do not write to one resource, nothing was changed. Set {adopt} to take it back, or take it "
+            "out of this stack",
+            name="taken-over",
+        )
 
 
 def refuse_to_delete_stranger(body: Mapping[str, Any], owner: str) -> None:
@@ -83,4 +110,15 @@ def owner_property(wire: str) -> Any:
     return prop("The stack's marker (providers/ownership.py).", wire=f"{wire}.{TAG}")
 
 
-__all__ = ["TAG", "Owner", "OwnerArgs", "OwnerKind", "owner_property", "refuse_stranger", "tag_of"]
+__all__ = [
+    "TAG",
+    "Owner",
+    "OwnerArgs",
+    "OwnerKind",
+    "marker_read",
+    "owner_property",
+    "refuse_stranger",
+    "refuse_taken_over",
+    "refuse_to_delete_stranger",
+    "tag_of",
+]

@@ -9,6 +9,7 @@ Values are the plain ones of a property bag (dict, list, str, int, bool, None) p
 preview sends for what is not known yet and which passes every function untouched.
 """
 
+import copy
 import dataclasses
 import difflib
 import functools
@@ -45,6 +46,10 @@ class Property:
     wire: str | None
     """Dotted path in ARM's body; None is never sent."""
     equal: Callable[[Any, Any], bool]
+    grows: bool
+    """Of a mapping: the service takes members that are added, and lets none be taken out."""
+    quoted: bool
+    """Whether a refusal may quote its value; not where people put secrets."""
     type: Any
     choices: tuple[str, ...] = ()
 
@@ -80,9 +85,11 @@ def prop(
     change: str = UPDATE,
     wire: str | None = "",
     equal: Callable[[Any, Any], bool] | None = None,
+    grows: bool = False,
+    quoted: bool = True,
 ) -> Any:
     """Declare one property. `wire` defaults to `properties.<camelCase name>`."""
-    metadata = {_METADATA: (doc, default, check, change, wire, equal or (lambda a, b: a == b))}
+    metadata = {_METADATA: (doc, default, check, change, wire, equal or (lambda a, b: a == b), grows, quoted)}
     if default is REQUIRED:
         return field(metadata=metadata)
     if isinstance(default, dict | list):
@@ -101,11 +108,12 @@ def _declared(kind: type) -> Mapping[str, Property]:
     hints = typing.get_type_hints(kind, localns={"Output": pulumi.Output, "T": T})
     found = {}
     for each in dataclasses.fields(kind):
-        doc, default, check, change, wire, equal = each.metadata[_METADATA]
+        doc, default, check, change, wire, equal, grows, quoted = each.metadata[_METADATA]
         path = f"properties.{camel(each.name)}" if wire == "" else wire
         choices = getattr(check, "choices", ())
+        kind_of_value = _value_type(hints[each.name])
         found[each.name] = Property(
-            each.name, doc, default, check, change, path, equal, _value_type(hints[each.name]), choices
+            each.name, doc, default, check, change, path, equal, grows, quoted, kind_of_value, choices
         )
     return found
 
@@ -174,16 +182,17 @@ def _built(expected: Any, value: Any) -> Any:
 
 
 def _checked(declaration: Property, value: Any, path: str) -> tuple[Any, list[Failure]]:
+    shown = _quoted if declaration.quoted else _kind_of
     try:
-        typed, failures = _typed(declaration.type, value, path)
+        typed, failures = _typed(declaration.type, value, path, shown)
         if failures or declaration.check is None or is_unknown(typed):
             return typed, failures
         return declaration.check(typed), []
     except ValueError as error:
-        return value, [Failure(path, f"{error}, got {_quoted(value)}")]
+        return value, [Failure(path, f"{error}, got {shown(value)}")]
 
 
-def _typed(expected: Any, value: Any, path: str) -> tuple[Any, list[Failure]]:
+def _typed(expected: Any, value: Any, path: str, shown: Callable[[Any], str]) -> tuple[Any, list[Failure]]:
     """The value as `expected` (Pulumi sends every number as a float), or ValueError saying what it should be."""
     if isinstance(value, Unknown) or expected is Any:
         return value, []
@@ -192,21 +201,23 @@ def _typed(expected: Any, value: Any, path: str) -> tuple[Any, list[Failure]]:
     origin = typing.get_origin(expected) or expected
     element = _element(expected)
     if origin in (dict, Mapping) or _is(origin, Mapping):
-        pairs = {str(key): _typed_member(element, each, f"{path}.{key}") for key, each in _mapping(value).items()}
+        pairs = {
+            str(key): _typed_member(element, each, f"{path}.{key}", shown) for key, each in _mapping(value).items()
+        }
         return {key: each for key, (each, _) in pairs.items()}, [f for _, found in pairs.values() for f in found]
     if origin in (list, Sequence) or (_is(origin, Sequence) and origin is not str):
         if not isinstance(value, list | tuple):
             raise ValueError("must be a list")
-        members = [_typed_member(element, each, f"{path}[{index}]") for index, each in enumerate(value)]
+        members = [_typed_member(element, each, f"{path}[{index}]", shown) for index, each in enumerate(value)]
         return [each for each, _ in members], [f for _, found in members for f in found]
     return _scalar(expected, value), []
 
 
-def _typed_member(element: Any, value: Any, path: str) -> tuple[Any, list[Failure]]:
+def _typed_member(element: Any, value: Any, path: str, shown: Callable[[Any], str]) -> tuple[Any, list[Failure]]:
     try:
-        return _typed(element, value, path)
+        return _typed(element, value, path, shown)
     except ValueError as error:
-        return value, [Failure(path, f"{error}, got {_quoted(value)}")]
+        return value, [Failure(path, f"{error}, got {shown(value)}")]
 
 
 def _scalar(expected: Any, value: Any) -> Any:
@@ -246,6 +257,15 @@ def _quoted(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def _kind_of(value: Any) -> str:
+    """What a value is, without the value."""
+    if value is None or isinstance(value, bool):
+        return "true or false" if isinstance(value, bool) else "nothing"
+    if isinstance(value, int | float):
+        return "a number"
+    return "text" if isinstance(value, str) else "a mapping" if isinstance(value, Mapping) else "a list"
+
+
 # ---------------------------------------------------------------- changes
 
 
@@ -256,6 +276,14 @@ def changes(kind: type, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dic
         for name, declaration in properties(kind).items()
         if not same(declaration, olds.get(name), news.get(name))
     }
+
+
+def filled(kind: type, olds: Mapping[str, Any]) -> Bag:
+    """A state with defaults for what it does not have, since a release made it that did not know the property."""
+    defaults = {
+        name: _plain(declaration.default) for name, declaration in properties(kind).items() if not declaration.required
+    }
+    return {**{name: value for name, value in defaults.items() if value is not None}, **olds}
 
 
 def same(declaration: Property, old: Any, new: Any) -> bool:
@@ -276,6 +304,8 @@ def _equal(declaration: Property, old: Any, new: Any) -> bool:
         if not names <= declared.keys():
             return dict(old) == dict(new)
         return all(same(declared[name], old.get(name), new.get(name)) for name in names)
+    if declaration.type is str and not (isinstance(old, str) and isinstance(new, str)):
+        return bool(old == new)  # what check refused: `equal` is of texts
     return declaration.equal(old, new)
 
 
@@ -306,6 +336,35 @@ def to_body(kind: type, bag: Mapping[str, Any]) -> Bag:
             target = target.setdefault(parent, {})
         target[last] = _to_wire(declaration.type, value)
     return body
+
+
+def upon(kind: type, live: Mapping[str, Any], olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[Bag, bool]:
+    """A request body that changes what we own of `live` (what a PUT may carry of a GET's answer) and keeps the rest.
+
+    What `olds` had and `news` has not (a tag that is no longer wanted) is taken out; the second value says whether any
+    of that was there. Tags that a policy put there, and whatever else nobody of ours ever set, stay as they are.
+    """
+    body = copy.deepcopy(dict(live))
+    taken_out = False
+    for name, declaration in properties(kind).items():
+        old, new = olds.get(name), news.get(name)
+        if declaration.wire is None or (old is None and new is None):
+            continue
+        *parents, last = declaration.wire.split(".")
+        target = body
+        for parent in parents:
+            target[parent] = target.get(parent) or {}
+            target = target[parent]
+        if _is_free(declaration.type):
+            there = target.get(last) or {}
+            unwanted = set() if declaration.grows else set(old or {}) - set(new or {})
+            taken_out = taken_out or bool(unwanted & there.keys())
+            target[last] = {**{key: each for key, each in there.items() if key not in unwanted}, **(new or {})}
+        elif new is None:
+            taken_out = target.pop(last, None) is not None or taken_out
+        else:
+            target[last] = _to_wire(declaration.type, new)
+    return body, taken_out
 
 
 def from_body(kind: type, body: Mapping[str, Any], owned: Mapping[str, Any]) -> Bag:
@@ -391,6 +450,11 @@ def _value_type(hint: Any) -> Any:
 def _element(expected: Any) -> Any:
     arguments = typing.get_args(expected)
     return _value_type(arguments[-1]) if arguments else Any
+
+
+def _is_free(expected: Any) -> bool:
+    """Whether a type is a mapping whose names people choose."""
+    return _is(typing.get_origin(expected) or expected, Mapping)
 
 
 def _is(candidate: Any, parent: type) -> bool:

@@ -16,11 +16,12 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from providers import checks, dynamic_host
 from providers.aml import job, predictions, run_history, submission
-from providers.aml.datastore import check_datastore_uri, find, locate
+from providers.aml.datastore import check_datastore_uri, find, locate, same_place
 from providers.aml.submission import Attempt, Submission
 from providers.aml.workspace import Workspace
+from providers.arm.ids import same_id
 from providers.dynamic_host import InitFailed
-from providers.kind import AzureArgs, Kind, client, container_at, deadline, resource_props, without_provider
+from providers.kind import AzureArgs, Kind, Operation, client, container_at, deadline, resource_props, without_provider
 from providers.schema import LOCAL, REPLACE, UPDATE, prop
 
 OUTPUTS = ("job_id", "job_name", "status", "attempt", "rows", "predictions_uri", "sample", "check", "verdict")
@@ -31,11 +32,17 @@ _POLL = (0.5, 10.0)  # seconds: the first wait, and the longest
 class ScoringJobArgs(AzureArgs):
     """A change of `key` runs another job; everything that the key stands for is told by whoever makes it."""
 
-    workspace_id: Input[str] = prop("ARM id of the workspace.", check=checks.arm_id, change=REPLACE, wire=None)
-    endpoint_id: Input[str] = prop("ARM id of the endpoint.", check=checks.arm_id, change=REPLACE, wire=None)
+    workspace_id: Input[str] = prop(
+        "ARM id of the workspace.", check=checks.arm_id, change=REPLACE, wire=None, equal=same_id
+    )
+    endpoint_id: Input[str] = prop(
+        "ARM id of the endpoint.", check=checks.arm_id, change=REPLACE, wire=None, equal=same_id
+    )
     deployment_name: Input[str] = prop("The deployment that scores.", check=checks.endpoint_name, wire=None)
     key: Input[str] = prop("Digest of all that is tested.", change=UPDATE, wire=None)
-    input_uri: Input[str] = prop("Data to score: datastore uri, https url or data asset id.", wire=None)
+    input_uri: Input[str] = prop(
+        "Data to score: datastore uri, https url or data asset id.", wire=None, equal=same_place
+    )
     input_type: Input[str] = prop(
         "A folder or one file.", default="UriFolder", check=checks.one_of("UriFolder", "UriFile"), wire=None
     )
@@ -43,6 +50,7 @@ class ScoringJobArgs(AzureArgs):
         "Datastore uri below which outputs go, each attempt to a place of its own.",
         check=check_datastore_uri,
         wire=None,
+        equal=same_place,
     )
     output_file_name: Input[str] = prop("Name of the predictions file.", default="predictions.csv", wire=None)
     expected_rows: Input[int] | None = prop(
@@ -66,7 +74,7 @@ class ScoringJobKind(Kind):
     args = ScoringJobArgs
 
     def create(self, props: Mapping[str, Any]) -> CreateResult:
-        id_, outs = self._run(props)
+        id_, outs = self._run(props, "create")
         return CreateResult(id_, outs)
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
@@ -77,19 +85,19 @@ class ScoringJobKind(Kind):
         """Runs when what is tested changed, or when the last run did not pass (Pulumi asks for an update then)."""
         if self.only_local(olds, news) and olds.get("verdict") == "passed":
             return UpdateResult({**without_provider(olds), **self.owned(news)})
-        _, outs = self._run(news)
+        _, outs = self._run(news, "update")
         return UpdateResult(outs)
 
     def delete(self, _id: str, props: Mapping[str, Any]) -> None:
         """Cancel what still runs, and delete the outputs. The record of the job stays: it is the audit trail."""
         name = props.get("job_name")
         if name and job.cancel(workspace_of(props), str(name)):
-            _wait(props, str(name))
+            _wait(props, str(name), deadline(props, "delete"))
         location = find(client(props), props["output_uri"])
         if location is not None:
             predictions.delete(container_at(location, props), location.path)
 
-    def _run(self, props: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    def _run(self, props: Mapping[str, Any], operation: Operation) -> tuple[str, dict[str, Any]]:
         """Start or find the job, wait for its end, check what it wrote; raises InitFailed with all that is known."""
         asked = _submission(props)
         attempt, name = submission.start_or_find(asked, lambda attempt, name: _stands(asked, attempt, name))
@@ -102,13 +110,14 @@ class ScoringJobKind(Kind):
             "predictions_uri": attempt.predictions_uri,
             "verdict": "pending",
         }
-        status = _wait(props, name)
+        longest = deadline(props, operation)
+        status = _wait(props, name, longest)
         outs["status"] = status
         if status not in job.ENDED:
             raise InitFailed(
                 id_,
                 outs,
-                f"job {name} is {status} after {checks.seconds(props['deadline']):.0f} s (`deadline`); it still runs "
+                f"job {name} is {status} after {longest:.0f} s (`deadline`); it still runs "
                 f"in {props['workspace_id']}, and the next `up` goes on waiting for it",
                 name="job-still-running",
             )
@@ -182,18 +191,18 @@ def _stands(asked: Submission, attempt: Attempt, name: str) -> bool:
     return refused is None and job.status(asked.workspace, name) not in job.FAILED
 
 
-def _wait(props: Mapping[str, Any], name: str) -> str:
-    """The job's status when it ended, or when the deadline passed."""
+def _wait(props: Mapping[str, Any], name: str, longest: float) -> str:
+    """The job's status when it ended, or after `longest` seconds."""
     show, elapsed = dynamic_host.progress(), dynamic_host.stopwatch()
-    until = time.monotonic() + deadline(props)
-    pause, longest = _POLL
+    until = time.monotonic() + longest
+    pause, longest_pause = _POLL
     while True:
         status = job.status(workspace_of(props), name)
         show(f"job {name}: {status}, {elapsed()}")
         if status in job.ENDED or time.monotonic() >= until:
             return status
         time.sleep(min(pause, max(0.0, until - time.monotonic())))
-        pause = min(longest, pause * 1.5)
+        pause = min(longest_pause, pause * 1.5)
 
 
 def tested(facts: Mapping[str, Any]) -> str:

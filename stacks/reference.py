@@ -42,6 +42,7 @@ _KINDS = (
 _EFFECT = {UPDATE: "updated in place", REPLACE: "replaced, the old one first", LOCAL: "kept in state, nothing is sent"}
 _MADE_OF = {"code", "scoring_script", "model", "model_type", "model_reference", "environment", "fixed_name", *CONTENT}
 _SCALE = {"min_node_count", "max_node_count", "node_idle_time_before_scale_down", "tags"}
+_OF_THE_RUN = {"api_version", "deadlines", "operations_at_once", "allow_local_state"}
 _PLACES = {"subscription_id", "resource_group", "workspace", "location", "cloud", "datastore"}
 
 
@@ -98,9 +99,9 @@ def _effect(path: str) -> str:
         return "updated in place" if rest[0] in _SCALE else "sent by azure-native; the service may refuse it"
     if first == "smoke_job":
         return "the job runs again"
-    return {"default": "the default moves, after the smoke job", "allow_local_state": "nothing"}.get(
-        first, "updated in place"
-    )
+    if first in _OF_THE_RUN:
+        return _EFFECT[LOCAL] if first in ("api_version", "deadlines") else "nothing"
+    return "the default moves, after the smoke job" if first == "default" else "updated in place"
 
 
 def _type(each: Property) -> str:

@@ -21,6 +21,8 @@ from components.placement import Placement
 from components.sources import Sources
 from providers import checks, schema
 from providers.blob import Folder, FolderError, scan
+from providers.dynamic_host import OPERATIONS_AT_ONCE
+from providers.kind import API_VERSION, Deadlines
 from providers.schema import Failure, InvalidSettings, prop
 from stacks import mlflow_model
 
@@ -32,9 +34,22 @@ class Settings(BatchScoringArgs):
     subscription_id: str = prop("Azure subscription.", check=checks.not_empty)
     resource_group: str = prop("Resource group of the workspace.", check=checks.not_empty)
     workspace: str = prop("Azure Machine Learning workspace.", check=checks.not_empty)
-    location: str = prop("Azure region of the workspace.", check=checks.not_empty)
+    location: str = prop("Azure region of the workspace.", check=checks.location)
     cloud: str = prop("The Azure cloud.", default="public", check=checks.one_of("public", "usgovernment", "china"))
     datastore: str = prop("Blob datastore for uploads and outputs.", default="workspaceblobstore")
+    api_version: str = prop(
+        "ARM api-version that this project's own kinds speak; azure-native's is its own.",
+        default=API_VERSION,
+        check=checks.api_version,
+    )
+    deadlines: Deadlines | None = prop(
+        "Longest waits for an operation of Azure; 30 minutes each by default. A smoke job has its own.", default=None
+    )
+    operations_at_once: int = prop(
+        "Operations of this project's kinds at a time, whatever `--parallel` allows; Pulumi's own server has 4.",
+        default=OPERATIONS_AT_ONCE,
+        check=checks.at_least(4, 1024),
+    )
     allow_local_state: bool = prop(
         "Let this stack keep its state on this machine; only `make` asks, and a lab stack needs no permission.",
         default=False,

@@ -7,7 +7,7 @@ from typing import Any
 from azure.storage.blob import ContainerClient
 
 from providers.arm import ArmClient
-from providers.arm.ids import ArmId
+from providers.arm.ids import ArmId, folded
 from providers.blob import container
 
 from .refusal import Refusal
@@ -50,6 +50,14 @@ def check_datastore_uri(value: Any) -> Any:
             "must be azureml://subscriptions/<id>/resourcegroups/<g>/workspaces/<w>/datastores/<d>/paths/<p>"
         )
     return value
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two uris name the same place: the ids in them in any letter case, paths and links as they are."""
+    if _URI.fullmatch(one) and _URI.fullmatch(other):
+        (head, _, path), (other_head, _, other_path) = one.partition("/paths/"), other.partition("/paths/")
+        return head.lower() == other_head.lower() and path == other_path
+    return folded(one) == folded(other)
 
 
 def datastore_of(uri: str) -> str:

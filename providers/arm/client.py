@@ -16,8 +16,9 @@ from azure.core.credentials import TokenCredential
 from . import credentials
 from .answer import Answer, Deadline
 from .clouds import PUBLIC, Cloud, cloud
-from .errors import BadAnswer, NotFound
+from .errors import BadAnswer, NotFound, OperationFailed
 from .ids import ArmId
+from .operation_status import STATUSES, State, path_in
 from .operations import Progress, follow
 from .wire import Request, Wire
 
@@ -129,26 +130,37 @@ class ArmClient:
             gone=True,
         )
 
-    def wait_until_gone(
+    def settled(
         self, arm_id: str | ArmId, *, api_version: str, deadline: float, progress: Progress | None = None
-    ) -> None:
-        """Wait until a GET says 404, of what somebody else's DELETE, or an earlier run's, is taking away."""
+    ) -> dict[str, Any] | None:
+        """The resource, once no operation on it is under way that an earlier run or somebody else began.
+
+        How that operation ended is told by the provisioningState; one that is being deleted is waited for until it is
+        gone, or another one has taken its place. None when there is none.
+        """
         path = str(arm_id)
         limit = Deadline(deadline, self._clock)
+        found = self.get(path, api_version=api_version)
+        word = str(path_in(found, "properties", "provisioningState")).lower()
+        if found is None or STATUSES.get(word) is not State.GOING:
+            return found
+        gone = word == "deleting"
         try:
-            first = self._arm("GET", path, limit, api_version=api_version)
-        except NotFound:
-            return
-        self._follow(
-            first,
-            limit,
-            verb="DELETE",
-            path=path,
-            resource=path,
-            api_version=api_version,
-            progress=progress,
-            gone=True,
-        )
+            after = self._follow(
+                Answer(200, {}, found),
+                limit,
+                verb="DELETE" if gone else "earlier write",
+                path=path,
+                resource=path,
+                api_version=api_version,
+                progress=progress,
+                gone=gone,
+            )
+        except OperationFailed:
+            if gone:
+                raise
+            return self.get(path, api_version=api_version)
+        return _object(after, path) if after else None
 
     def post(
         self,

@@ -90,3 +90,16 @@ def workspace_id(subscription: str, group: str, workspace: str) -> ArmId:
 def same_id(one: str | ArmId, other: str | ArmId) -> bool:
     """Whether two ids name the same resource: equal without regard to case and to a slash at the end."""
     return str(one).rstrip("/").lower() == str(other).rstrip("/").lower()
+
+
+def folded(text: str) -> str:
+    """An id in one spelling, for hashes: in lower case down to the workspace, with the names below it as they are.
+
+    What names no workspace (an id in a registry, a link) stays as it is.
+    """
+    try:
+        parsed = ArmId.parse(text)
+    except ValueError:
+        return text
+    above = len(str(ArmId(parsed.subscription, parsed.group, parsed.namespace, parsed.pairs[:1])))
+    return text[:above].lower() + text[above:].rstrip("/")

@@ -68,10 +68,10 @@ def source(first: Answer, resource_url: str) -> Source | None:
     if header:
         return Source("operation", header)
     location = first.headers.get("location")
-    if first.status == 202:
-        return Source("location", location) if location else Source("resource", resource_url)
+    if first.status == 202 and location:
+        return Source("location", location)
     reading = read_resource(first)
-    if reading.state is State.SUCCEEDED:
+    if reading.state is State.SUCCEEDED and first.status != 202:
         return None
     in_body = path_in(first.body, "properties", "properties", "AzureAsyncOperationUri")
     if reading.state is State.GOING and isinstance(in_body, str) and in_body:

@@ -7,16 +7,20 @@ What to ask is taken from the answer that began it, in this order (FOLLOW, by `s
    wrote it there until January 2023);
 4. the resource itself: `properties.provisioningState`; where there is none, it is done.
 An operation that says Succeeded is not believed alone: `client` reads the resource, and waits on while its
-provisioningState is not terminal. For a DELETE the end is a 404 of the resource, whatever the operation said.
+provisioningState is not terminal. For a DELETE the end is a 404 of the resource, whatever the operation said, or
+another one under its name: one that was created after the DELETE was taken.
 
-Between two questions: the answer's Retry-After, else 0.5 s doubling to 10 s; the last is asked at the deadline.
+Between two questions: the answer's Retry-After, else a quarter of the time that the operation has taken so far, at
+least 0.5 s and at most 10 s, so that an end is noticed soon for what it took; the last is asked at the deadline.
 A status that is not in STATUSES is an error, not "still going". Questions that fail (5xx, 429, no network) are asked
 again for up to PATIENCE seconds: the operation goes on without us. An operation URL on a foreign host is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from .answer import Answer, Deadline
@@ -31,10 +35,11 @@ from .errors import (
     Unreachable,
 )
 from .operation_status import Reading, Source, State, path_in, read, read_resource, source
-from .retries import retry_after
+from .retries import http_date, retry_after
 
-FIRST_WAIT = 0.5  # seconds
-LONGEST_WAIT = 10.0  # seconds
+SHORTEST_WAIT = 0.5
+"""Seconds, whatever Retry-After says: some services say 0."""
+LONGEST_WAIT = 10.0  # seconds, where Retry-After says nothing
 PATIENCE = 300.0
 """Seconds of questions that fail one after the other, after which waiting ends with the last failure."""
 
@@ -42,9 +47,9 @@ Progress = Callable[[str], None]
 """Receives short phrases such as `updating 40 %, 12 s`."""
 
 
-def next_wait(previous: float | None) -> float:
-    """Seconds until the next question where the service does not say: twice the previous wait, within bounds."""
-    return FIRST_WAIT if previous is None else min(previous * 2, LONGEST_WAIT)
+def next_wait(elapsed: float) -> float:
+    """Seconds until the next question where the service does not say; `elapsed`: since the operation began."""
+    return min(max(elapsed / 4, SHORTEST_WAIT), LONGEST_WAIT)
 
 
 class Ask(Protocol):
@@ -67,7 +72,8 @@ def follow(
 ) -> Answer | None:
     """Wait until what `first` began has ended; the resource as last read, or None where it was not read.
 
-    gone: the operation is a deletion, whose end is a 404 of the resource; None is returned then.
+    gone: the operation is a deletion, whose end is a 404 of the resource (None is returned then), or another one in its
+    place, which is returned.
 
     Raises OperationFailed, OperationCanceled, DeadlineExceeded, BadAnswer for an unknown status, ForeignHost.
     """
@@ -77,13 +83,13 @@ def follow(
         if where is None and not gone:
             return None
         if where is None or where.kind == "resource":
-            return _until_settled(resource_url, first, ask, wait, gone=gone)
+            return _until_settled(resource_url, first, ask, wait, first if gone else None)
         ended = _until_ended(where, first, ask, wait)
         if ended is not None and not gone and _is_resource(ended, arm_id):
             return ended
         # The resource is read at once: an operation that ended has nothing to wait for.
         wait.start_over()
-        return _until_settled(resource_url, None, ask, wait, gone=gone)
+        return _until_settled(resource_url, None, ask, wait, first if gone else None)
     except ArmError as error:
         error.arm_id = error.arm_id or arm_id
         error.operation = error.operation or wait.operation or verb
@@ -102,7 +108,7 @@ class _Wait:
         self._deadline = deadline
         self._sleep = sleep
         self._progress = progress
-        self._previous: float | None = None
+        self._began = deadline.elapsed
         self._failing_since: float | None = None
         self._told: float | None = None
         self._seen = "nothing yet"
@@ -121,12 +127,12 @@ class _Wait:
             )
         seconds = self._told if answer is None else retry_after(answer.headers)
         if seconds is None:
-            seconds = self._previous = next_wait(self._previous)
-        self._sleep(min(seconds, self._deadline.remaining))
+            seconds = next_wait(self._deadline.elapsed - self._began)
+        self._sleep(min(max(seconds, SHORTEST_WAIT), self._deadline.remaining))
 
     def start_over(self) -> None:
         """Begin the pauses anew, for another thing to ask about."""
-        self._previous = self._told = None
+        self._began, self._told = self._deadline.elapsed, None
 
     def ask(self, ask: Ask, url: str) -> Answer | None:
         """One question; None when it failed in a way that the next one may not."""
@@ -200,8 +206,13 @@ def _until_ended(where: Source, first: Answer, ask: Ask, wait: _Wait) -> Answer 
             raise wait.failure(reading, answer)
 
 
-def _until_settled(resource_url: str, last: Answer | None, ask: Ask, wait: _Wait, *, gone: bool) -> Answer | None:
-    """Read the resource until it is terminal, or gone. `last` is None when it may be read without waiting first."""
+def _until_settled(
+    resource_url: str, last: Answer | None, ask: Ask, wait: _Wait, deleted: Answer | None
+) -> Answer | None:
+    """Read the resource until it is terminal, or gone. `last` is None when it may be read without waiting first.
+
+    `deleted` is the answer to the DELETE, where the end is that it is gone.
+    """
     deleting = False
     missing = 0
     pausing = last is not None
@@ -214,7 +225,7 @@ def _until_settled(resource_url: str, last: Answer | None, ask: Ask, wait: _Wait
             continue
         if answer.status == 404:
             missing += 1
-            if gone:
+            if deleted:
                 return None
             if missing >= 6:  # with the pauses between them, 15 s
                 raise wait.failure(Reading(State.FAILED, "404 Not Found"), answer)
@@ -222,7 +233,9 @@ def _until_settled(resource_url: str, last: Answer | None, ask: Ask, wait: _Wait
         reading = read_resource(answer)
         wait.saw(reading)
         deleting = deleting or reading.word.lower() == "deleting"
-        if gone:
+        if deleted:
+            if _created_since(deleted, answer):
+                return answer
             # A resource in Failed may be deleted: only one that was on its way out and came back has failed to go.
             if deleting and reading.state in (State.FAILED, State.CANCELED):
                 raise wait.failure(reading, answer)
@@ -231,6 +244,23 @@ def _until_settled(resource_url: str, last: Answer | None, ask: Ask, wait: _Wait
             return answer
         if reading.state is not State.GOING:
             raise wait.failure(reading, answer)
+
+
+def _created_since(deleted: Answer, answer: Answer) -> bool:
+    """Whether a resource is another one than is being deleted, by the service's own times.
+
+    `deleted` is the resource on its way out, with its time of creation; or the answer to our DELETE, with the time of
+    the answer, in whole seconds.
+    """
+    created = path_in(answer.body, "systemData", "createdAt")
+    before = path_in(deleted.body, "systemData", "createdAt")
+    if created and before:
+        return bool(created != before)
+    moment = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", str(created))
+    taken = http_date(deleted.headers.get("date", ""))
+    if not moment or not taken:
+        return False
+    return datetime.fromisoformat(moment[0]).replace(tzinfo=timezone.utc) > taken + timedelta(seconds=1)
 
 
 def _is_resource(answer: Answer, arm_id: str) -> bool:

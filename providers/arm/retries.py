@@ -65,10 +65,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     seconds = _number(value)
     if seconds is not None:
         return seconds
-    until = _date(value)
+    until = http_date(value)
     if until is None:
         return None
-    now = _date(headers.get("date", "")) or datetime.now(timezone.utc)
+    now = http_date(headers.get("date", "")) or datetime.now(timezone.utc)
     return max(0.0, (until - now).total_seconds())
 
 
@@ -80,7 +80,8 @@ def _number(value: str | None) -> float | None:
     return number if number is not None and 0 <= number < 1e9 else None
 
 
-def _date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """The moment that a header names, None for what is no date."""
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError):

@@ -71,6 +71,48 @@ def test_a_deletion_that_never_ends_says_what_it_last_saw() -> None:
         delete(Far(reply(202), reply(200, resource("Deleting"))), deadline=60)
 
 
+def created(at: str, state: str = "Succeeded") -> httpx.Response:
+    return reply(200, {**resource(state), "systemData": {"createdAt": at}})
+
+
+def test_another_resource_of_the_name_that_somebody_made_meanwhile_is_not_waited_for() -> None:
+    """Its creation lies after our DELETE, by the service's own clock; `Date` is in whole seconds."""
+    taken = reply(202, None, date="Mon, 23 Nov 2026 10:00:05 GMT")
+    old, other = created("2026-11-23T10:00:05.9000000+00:00", "Deleting"), created("2026-11-23T10:00:08.1000000+00:00")
+    far = Far(taken, old, old, other)
+
+    delete(far)
+
+    assert far.sent == ["DELETE digits", *["GET digits"] * 3]
+
+
+def test_another_resource_in_place_of_one_that_is_being_deleted_is_not_waited_for() -> None:
+    old, other = created("2026-11-23T09:00:00.0000000+00:00", "Deleting"), created("2026-11-23T10:00:08.1000000+00:00")
+
+    found = client_of(Far(old, old, other)).settled(ENDPOINT, api_version=API, deadline=60)
+
+    assert found == other.json()
+
+
+@pytest.mark.parametrize("end", ["Succeeded", "Failed", "Canceled"])
+def test_what_somebody_else_began_is_waited_for_however_it_ends(end: str) -> None:
+    far = Far(reply(200, resource("Updating")), reply(200, resource("Updating")), reply(200, resource(end)))
+
+    assert client_of(far).settled(ENDPOINT, api_version=API, deadline=60) == resource(end)
+
+
+def test_what_rests_or_is_not_there_is_not_waited_for() -> None:
+    assert client_of(Far(GONE)).settled(ENDPOINT, api_version=API, deadline=60) is None
+    far = Far(reply(200, resource("Failed")))
+    assert client_of(far).settled(ENDPOINT, api_version=API, deadline=60) == resource("Failed")
+    assert len(far.requests) == 1
+
+
+def test_waiting_for_what_somebody_else_began_has_a_deadline_that_says_so() -> None:
+    with pytest.raises(DeadlineExceeded, match="the earlier write was still running in Azure, last seen Updating"):
+        client_of(Far(reply(200, resource("Updating")))).settled(ENDPOINT, api_version=API, deadline=60)
+
+
 def test_a_deletion_whose_answer_was_lost_is_sent_again() -> None:
     far = Far(httpx.RemoteProtocolError("dropped"), GONE)
     delete(far)

@@ -19,6 +19,7 @@ from providers.arm import (
 )
 from providers.arm.answer import Answer
 from providers.arm.operation_status import STATUSES, Source, State, read_operation, read_resource, source
+from providers.arm.operations import next_wait
 from tests.arm.far_side import API, ENDPOINT, OPERATION, Clock, Far, client_of, refusal, reply, resource, statuses
 
 ASYNC = f"{OPERATION}/mfeOperationsStatus/be:ws:op?api-version=2025-12-01&t=signed"
@@ -49,6 +50,8 @@ def put(*replies: httpx.Response | Exception, clock: Clock | None = None, deadli
         (201, {}, OLD_BODY, Source("operation", ASYNC)),
         (201, {"location": "L"}, resource("Creating"), Source("resource", "R")),
         (202, {}, None, Source("resource", "R")),
+        (202, {}, OLD_BODY, Source("operation", ASYNC)),
+        (202, {}, resource(), Source("resource", "R")),
         (200, {}, resource("Updating"), Source("resource", "R")),
         (200, {}, resource("Failed"), Source("resource", "R")),
         (201, {"location": "L"}, resource(), None),
@@ -83,7 +86,7 @@ def test_a_create_is_followed_to_its_end_and_read_back() -> None:
     got = client_of(far).put(ENDPOINT, {}, api_version=API, deadline=1800, progress=phrases.append)
     assert got == resource()
     assert far.sent == ["PUT digits", *["GET be:ws:op"] * 3, "GET digits"]
-    assert phrases == ["updating, 0 s", "updating, 2 s", "succeeded, 4 s", "succeeded, 4 s"]
+    assert phrases == ["updating, 0 s", "updating, 1 s", "succeeded, 2 s", "succeeded, 2 s"]
 
 
 def test_percentages_are_told() -> None:
@@ -189,17 +192,58 @@ def test_an_unknown_status_is_an_error_not_patience() -> None:
     assert caught.value.arm_id == ENDPOINT
 
 
-def test_waits_double_to_ten_seconds() -> None:
+@pytest.mark.parametrize(("elapsed", "wait"), [(0, 0.5), (2, 0.5), (4, 1), (30, 7.5), (40, 10), (3600, 10)], ids=str)
+def test_the_longer_it_takes_the_longer_are_the_waits(elapsed: float, wait: float) -> None:
+    assert next_wait(elapsed) == wait
+
+
+def test_waits_begin_at_half_a_second_and_end_at_ten() -> None:
     clock = Clock()
-    put(CREATED, *[GOING] * 7, *statuses("Succeeded"), reply(200, resource()), clock=clock)
-    assert clock.sleeps == [0.5, 1, 2, 4, 8, 10, 10, 10]
+    put(CREATED, *[GOING] * 40, *statuses("Succeeded"), reply(200, resource()), clock=clock)
+    assert clock.sleeps[:5] == [0.5] * 5
+    assert sorted(clock.sleeps) == clock.sleeps
+    assert clock.sleeps[-3:] == [10, 10, 10]
+
+
+def noticed_after(takes: float, **headers: str) -> float:
+    """Seconds from the end of an operation that takes so long to its being noticed."""
+    clock = Clock()
+    began = clock()
+
+    def azure(request: httpx.Request) -> httpx.Response:
+        if request.method == "PUT":
+            return reply(201, resource("Creating"), azure_asyncoperation=ASYNC, **headers)
+        if request.url.path == ENDPOINT:
+            return reply(200, resource())
+        return reply(200, {"status": "Succeeded" if clock() - began >= takes else "Updating"}, **headers)
+
+    client_of(azure, clock=clock).put(ENDPOINT, {}, api_version=API, deadline=1800)
+    return clock() - began - takes
+
+
+@pytest.mark.parametrize("takes", [0.3, 1, 2, 3.9, 30, 60, 600])
+def test_an_end_is_noticed_soon_for_what_it_took(takes: float) -> None:
+    """Within half a second, or a quarter of the time, or ten seconds."""
+    assert noticed_after(takes) <= min(max(0.5, takes / 4), 10)
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 7, 60])
+def test_an_end_is_noticed_at_the_first_moment_that_retry_after_allows(seconds: int) -> None:
+    assert noticed_after(20.5, retry_after=str(seconds)) == pytest.approx(-20.5 % seconds)
+
+
+def test_a_retry_after_of_zero_does_not_make_us_ask_without_a_pause() -> None:
+    clock = Clock()
+    hasty = reply(200, {"status": "Updating"}, retry_after="0")
+    put(CREATED, hasty, hasty, *statuses("Succeeded"), reply(200, resource()), clock=clock)
+    assert clock.sleeps == [0.5, 0.5, 0.5]
 
 
 def test_retry_after_sets_the_pace_while_it_is_given() -> None:
     clock = Clock()
     paced = reply(200, {"status": "Updating"}, retry_after="3")
     put(CREATED, paced, paced, GOING, *statuses("Succeeded"), reply(200, resource()), clock=clock)
-    assert clock.sleeps == [0.5, 3, 3, 1]
+    assert clock.sleeps == [0.5, 3, 3, 6.5 / 4]
 
 
 def test_the_first_wait_obeys_the_answer_that_began_it() -> None:
@@ -223,9 +267,9 @@ def test_a_deadline_ends_it_and_says_what_still_runs_where() -> None:
 
 def test_an_operation_that_ends_during_the_last_wait_is_noticed() -> None:
     clock = Clock()
-    far = Far(CREATED, GOING, GOING, GOING, GOING, *statuses("Succeeded"), reply(200, resource()))
-    client_of(far, clock=clock).put(ENDPOINT, {}, api_version=API, deadline=9)
-    assert sum(clock.sleeps) == 9
+    far = Far(CREATED, *[GOING] * 5, *statuses("Succeeded"), reply(200, resource()))
+    client_of(far, clock=clock).put(ENDPOINT, {}, api_version=API, deadline=2.8)
+    assert sum(clock.sleeps) == pytest.approx(2.8)
 
 
 @pytest.mark.parametrize(

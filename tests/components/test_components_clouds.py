@@ -9,6 +9,7 @@ import pulumi
 import pytest
 import yaml
 from azure.core.credentials import AccessToken
+from pulumi.runtime.sync_await import _ensure_event_loop
 
 from components.batch_scoring import BatchScoring
 from providers.arm import ArmClient, cloud
@@ -47,6 +48,7 @@ class Engine(pulumi.runtime.Mocks):
 def test_every_resource_of_a_stack_is_in_its_cloud(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     engine = Engine()
+    _ensure_event_loop()  # type: ignore[no-untyped-call]  # as the mocks do themselves, but for the stack; whatever ran before may have ended the loop
     pulumi.runtime.set_mocks(engine, project="batch-scoring", stack="lab", preview=False)
     given = yaml.safe_load((ROOT / "stacks" / "Pulumi.lab.yaml").read_text(encoding="utf-8"))["config"]
     config = {key: each if isinstance(each, str) else json.dumps(each) for key, each in given.items()}

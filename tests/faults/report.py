@@ -12,6 +12,7 @@ KINDS = (
     "BlobFolder",
     "CodeVersion",
     "ModelVersion",
+    "DataVersion",
     "BatchEndpoint",
     "BatchDeployment",
     "DefaultDeployment",

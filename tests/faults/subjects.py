@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from lab import identity
 from providers import schema
 from providers.aml.datastore import datastore_uri, locate
-from providers.asset_version import CodeVersionKind, ModelVersionKind, version_id
+from providers.asset_version import CodeVersionKind, DataVersionKind, ModelVersionKind, version_id
 from providers.batch_deployment import BatchDeploymentKind
 from providers.batch_endpoint import BatchEndpointKind, endpoint_id
 from providers.blob import delete_prefix, exists, scan
@@ -158,7 +158,8 @@ class BlobFolder(Subject):
 class Asset(Subject):
     operations = False
     collection: ClassVar[str]
-    others: ClassVar[Mapping[str, Any]] = {"description": "other", "tags": {"team": "red"}, "owner": STRANGER}
+    others: ClassVar[Mapping[str, Any]] = {"description": "other", "tags": {"team": "red"}}
+    fixed: ClassVar[tuple[str, ...]] = ("owner",)
 
     def new(self) -> Bag:
         name = f"asset-{next(_numbers)}"
@@ -179,7 +180,9 @@ class Asset(Subject):
         live = self.cloud.get(self.id_of(bag)) or {}
         tags = {**live["properties"]["tags"], "team": "green"}
         keep = {
-            key: live["properties"][key] for key in ("codeUri", "modelUri", "modelType") if key in live["properties"]
+            key: live["properties"][key]
+            for key in ("codeUri", "modelUri", "modelType", "dataUri", "dataType")
+            if key in live["properties"]
         }
         self.cloud.put(self.id_of(bag), {"properties": {**keep, "description": "first", "tags": tags}})
         return "tags"
@@ -195,6 +198,11 @@ class ModelVersion(Asset):
     collection = "models"
 
 
+class DataVersion(Asset):
+    kind = DataVersionKind()
+    collection = "data"
+
+
 class BatchEndpoint(Subject):
     kind = BatchEndpointKind()
     others: ClassVar[Mapping[str, Any]] = {
@@ -202,9 +210,8 @@ class BatchEndpoint(Subject):
         "properties": {"added": "1"},
         "tags": {"team": "red"},
         "identity": {"type": "None"},
-        "owner": STRANGER,
     }
-    fixed: ClassVar[tuple[str, ...]] = ("auth_mode",)
+    fixed: ClassVar[tuple[str, ...]] = ("auth_mode", "owner")
 
     def new(self) -> Bag:
         return self.checked(
@@ -244,8 +251,8 @@ class BatchDeployment(Subject):
         "logging_level": "Debug",
         "retry_settings": {"max_retries": 1, "timeout": "PT1M"},
         "resources": {"instance_count": 2},
-        "owner": STRANGER,
     }
+    fixed: ClassVar[tuple[str, ...]] = ("owner",)
 
     @cached_property
     def base(self) -> Base:
@@ -425,6 +432,7 @@ SUBJECTS: tuple[type[Subject], ...] = (
     BlobFolder,
     CodeVersion,
     ModelVersion,
+    DataVersion,
     BatchEndpoint,
     BatchDeployment,
     DefaultDeployment,

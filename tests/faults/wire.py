@@ -23,7 +23,8 @@ from providers.aml.refusal import Refusal
 from providers.arm import ArmError
 from providers.dynamic_host import InitFailed
 from providers.explanations import told
-from providers.kind import UNFINISHED
+from providers.kind import UNFINISHED, writable
+from providers.ownership import TAG
 from providers.schema import LOCAL, REPLACE, UPDATE, Bag
 from tests.faults.cloud import Cloud
 from tests.faults.report import FAILED, NONE, PASSED, Cell, as_json
@@ -242,6 +243,51 @@ def keep_foreign(subject: Subject) -> None:
     assert subject.there(stack.bag)
 
 
+def taken_over(subject: Subject) -> None:
+    """Another stack adopts it: this one neither writes nor deletes it any more, until it takes it back on purpose."""
+    if not subject.talks or subject.adoptable:
+        raise NotApplicable(subject.adoptable or "nothing exists outside the state")
+    if subject.name == "DefaultDeployment":
+        raise NotApplicable("it goes with its endpoint")
+    stack = up(subject)
+    Stack(subject, stack.bag | {"owner": STRANGER, "adopt": True}).up()
+    mark = len(writes(subject, stack.bag))
+
+    changed = stack.bag | {"description": "other"}
+    for refreshed in (False, True):
+        if refreshed:
+            stack.refresh()
+        told_of = expect(Refusal, lambda: stack.up(changed))
+        assert STRANGER in told_of
+        assert "adopt: true" in told_of, told_of
+    expect(Refusal, stack.destroy)
+    assert len(writes(subject, stack.bag)) == mark, "it was touched"
+
+    stack.up(changed | {"adopt": True})
+    stack.refresh()
+    assert not stack.planned()
+
+
+def others_tags(subject: Subject) -> None:
+    """Tags that a policy puts there are no drift, and outlive an update."""
+    if not subject.talks or subject.adoptable:
+        raise NotApplicable("it bears no tags")
+    stack = up(subject)
+    claim(subject, stack.bag, policy="theirs")
+    stack.refresh()
+    assert not stack.planned(), "somebody's tag is drift"
+
+    stack.up(stack.bag | {"deployment_name": "green"} if subject.name == "DefaultDeployment" else changed_in(stack))
+
+    body = subject.cloud.get(subject.id_of(stack.bag)) or {}
+    tags = body.get("tags") or body["properties"]["tags"]
+    assert (tags["policy"], tags[TAG]) == ("theirs", OWNER)
+
+
+def changed_in(stack: Stack) -> Bag:
+    return stack.bag | {"description": "other", "tags": {"team": "green"}}
+
+
 def lost_answer(subject: Subject) -> None:
     healed(subject, action="drop", when="after")
 
@@ -452,6 +498,8 @@ CASES: dict[str, Case] = {
     "adopt own (state lost)": adopt_own,
     "refuse foreign, adopt on purpose": refuse_foreign,
     "foreign is not deleted": keep_foreign,
+    "taken over by another stack": taken_over,
+    "tags of others outlive an update": others_tags,
     "answer lost (delete)": delete_lost_answer,
     "operation Failed": operation_fails,
     "operation Canceled": operation_canceled,
@@ -547,15 +595,22 @@ def foreign(subject: Subject) -> Stack:
         raise NotApplicable("nothing exists outside the state")
     if subject.adoptable:
         raise NotApplicable(subject.adoptable)
-    stack = up(subject)
     if subject.name == "DefaultDeployment":
-        live = subject.cloud.get(subject.id_of(stack.bag)) or {}
-        keep = {key: live["properties"][key] for key in ("authMode", "defaults")}
-        tags = {**live["tags"], "pulumi-stack-owner": STRANGER}
-        subject.cloud.put(subject.id_of(stack.bag), {"location": live["location"], "tags": tags, "properties": keep})
+        stack = up(subject)
+        claim(subject, stack.bag)
         return Stack(subject, stack.bag | {"deployment_name": "green"})
-    stack.up(stack.bag | {"owner": STRANGER})
+    stack = Stack(subject, subject.new() | {"owner": STRANGER})
+    stack.up()
     return stack
+
+
+def claim(subject: Subject, bag: Bag, **tags: str) -> None:
+    """Put tags on it behind our back, a stranger's marker where no others are named."""
+    id_ = subject.id_of(bag)
+    body = writable(subject.cloud.get(id_))
+    holder = body if "tags" in body else body["properties"]
+    holder["tags"] = {**holder["tags"], **(tags or {TAG: STRANGER})}
+    subject.cloud.put(id_, body)
 
 
 def writes(subject: Subject, bag: Bag) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ class LampKind(Kind):
         if mood == "together":
             # Passes only when as many calls run at once as there are parties.
             _meeting.wait(timeout=120)
-        return CreateResult("lamp-1", {**self.owned(props), "timeout": deadline(props), "urn": _urn()})
+        return CreateResult("lamp-1", {**self.owned(props), "timeout": deadline(props, "create"), "urn": _urn()})
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
         return ReadResult(id_, self.owned(props), self.owned(props))

@@ -13,10 +13,23 @@ from providers.default_deployment import DefaultDeploymentKind
 from providers.kind import Kind, Refusal
 from providers.ownership import TAG, OwnerKind
 from tests.providers.far_side import OWNER, SHARED, WORKSPACE, FarSide
+from tests.providers.generated_inputs import KINDS
 
 ENDPOINT = f"{WORKSPACE}/batchEndpoints/digits-1"
 MODEL = f"{WORKSPACE}/models/digits/versions/1"
 URI = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/p/s/model/abc/model"
+
+
+IDS: dict[str, Any] = {
+    "workspace_id": WORKSPACE,
+    "endpoint_id": f"{WORKSPACE}/batchEndpoints/digits-1",
+    "compute": f"{WORKSPACE}/computes/cpu",
+    "code_configuration": {"code_id": f"{WORKSPACE}/codes/c/versions/1", "scoring_script": "score.py"},
+    "model": {"asset_id": f"{WORKSPACE}/models/m/versions/1"},
+    "environment_id": f"{WORKSPACE}/environments/e/versions/1",
+    "uri": URI,
+    "output_uri": URI,
+}
 
 
 def checked(kind: Kind, **values: Any) -> dict[str, Any]:
@@ -60,10 +73,23 @@ def test_a_new_endpoint_is_put_with_our_marker(far_side: FarSide) -> None:
 def test_an_endpoint_that_an_earlier_run_made_is_adopted(far_side: FarSide) -> None:
     far_side.has(ENDPOINT, live_endpoint(scoringUri="https://x/jobs"))
 
-    created = BatchEndpointKind().create(endpoint())
+    created = BatchEndpointKind().create(endpoint(description="new"))
 
-    assert created.outs is not None
+    assert (created.outs or {})["scoring_uri"] is None
     assert far_side.puts()[0]["tags"]["policy"] == "theirs"
+
+
+@pytest.mark.parametrize("kind", [BatchEndpointKind(), BatchDeploymentKind()])
+def test_what_is_there_as_it_is_wanted_is_adopted_without_a_write(far_side: FarSide, kind: Kind) -> None:
+    """An earlier run began it and was cut off: a second PUT would be another operation of minutes."""
+    props = endpoint(description="d") if isinstance(kind, BatchEndpointKind) else deployment(description="d")
+    first = kind.create(props)
+    far_side.requests.clear()
+
+    again = kind.create(props)
+
+    assert far_side.puts() == []
+    assert (again.id, again.outs) == (first.id, first.outs)
 
 
 @pytest.mark.parametrize("owner", [None, "p/s/of-somebody-else"])
@@ -299,6 +325,157 @@ def test_empty_tags_of_others_are_named_before_the_service_refuses_them(far_side
     far_side.has(ENDPOINT, {**live, "tags": {**live["tags"], "costs": "", "team": None}})
 
     with pytest.raises(Refusal, match="tags costs, team have no value there"):
-        BatchEndpointKind().create(endpoint())
+        BatchEndpointKind().create(endpoint(description="new"))
 
     assert far_side.puts() == []
+
+
+BLUE = f"{ENDPOINT}/deployments/blue"
+
+
+def bearing(kind: Kind, tags: dict[str, str]) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Of a kind that bears a marker: its inputs, where it lies, and what the service has of it."""
+    if isinstance(kind, BatchEndpointKind):
+        return endpoint(description="new"), ENDPOINT, {"location": "eastus", "tags": tags, "properties": {}}
+    if isinstance(kind, BatchDeploymentKind):
+        return deployment(description="new"), BLUE, {"location": "eastus", "tags": tags, "properties": {}}
+    return model(description="new"), MODEL, {"properties": {"modelUri": URI, "tags": tags}}
+
+
+MARKED: tuple[Kind, ...] = (BatchEndpointKind(), BatchDeploymentKind(), ModelVersionKind())
+
+
+@pytest.mark.parametrize("kind", MARKED)
+def test_an_update_keeps_tags_that_a_policy_put_there_and_takes_out_ours(far_side: FarSide, kind: Kind) -> None:
+    news, id_, body = bearing(kind, {TAG: OWNER, "policy": "theirs", "team": "x"})
+    far_side.has(id_, body)
+
+    kind.update(id_, news | {"description": "old", "tags": {"team": "x"}}, news)
+
+    sent = far_side.puts()[0]
+    assert (sent.get("tags") or sent["properties"]["tags"]) == {TAG: OWNER, "policy": "theirs"}
+    assert sent["properties"]["description"] == "new"
+
+
+@pytest.mark.parametrize("kind", MARKED)
+def test_what_another_stack_took_over_is_not_written(far_side: FarSide, kind: Kind) -> None:
+    news, id_, body = bearing(kind, {TAG: "p/other/fedcba"})
+    far_side.has(id_, body)
+    refreshed = kind.read(id_, news).outs or {}
+    olds = refreshed | {"description": "old"}
+    assert kind.diff(id_, refreshed, news).changes, "a refresh does not see it"
+
+    with pytest.raises(Refusal, match="is not deleted"):
+        kind.delete(id_, refreshed)
+    with pytest.raises(
+        Refusal, match=r"belongs to p/other/fedcba now.*not to p/s/.*Set `.*adopt: true.*to take it back"
+    ):
+        kind.update(id_, olds, news)
+    assert far_side.puts() == []
+
+    kind.update(id_, olds, news | {"adopt": True})
+    sent = far_side.puts()[0]
+    assert (sent.get("tags") or sent["properties"]["tags"])[TAG] == OWNER
+
+
+@pytest.mark.parametrize("kind", MARKED)
+def test_a_marker_that_somebody_removed_is_put_back(far_side: FarSide, kind: Kind) -> None:
+    news, id_, body = bearing(kind, {"policy": "theirs"})
+    far_side.has(id_, body)
+
+    refreshed = kind.read(id_, news).outs or {}
+    assert kind.diff(id_, refreshed, news).changes, "a refresh does not see it"
+    with pytest.raises(Refusal, match="is not deleted"):
+        kind.delete(id_, refreshed)
+    kind.update(id_, refreshed, news)
+
+    sent = far_side.puts()[0]
+    assert (sent.get("tags") or sent["properties"]["tags"]) == {TAG: OWNER, "policy": "theirs"}
+
+
+def test_a_model_of_the_same_content_that_a_stranger_made_is_adopted_on_purpose(far_side: FarSide) -> None:
+    """As after a lost state: the marker is another one then, and nothing of the old stack's bears it."""
+    there = {"modelUri": URI, "modelType": "custom_model", "stage": "Production", "isArchived": False}
+    far_side.has(MODEL, {"properties": {**there, "tags": {TAG: "p/s/lost"}}})
+
+    with pytest.raises(Refusal, match="set `adopt: true` on its deployment"):
+        ModelVersionKind().create(model())
+    ModelVersionKind().create(model(adopt=True))
+
+    assert far_side.puts() == [{"properties": {**there, "tags": {TAG: OWNER}}}]
+
+
+class Settling:
+    """Says that an operation is under way, a few times, and then that it has ended."""
+
+    def __init__(self, far_side: FarSide, path: str, times: int, end: str = "Succeeded") -> None:
+        self.far_side, self.path, self.left, self.end = far_side, path, times, end
+        self.say("Updating")
+
+    def say(self, word: str) -> None:
+        self.far_side.resources[self.path.lower()]["properties"]["provisioningState"] = word
+
+    def __call__(self, method: str, path: str) -> None:
+        if method == "GET" and path == self.path:
+            self.left -= 1
+            if self.left < 0:
+                self.say(self.end)
+
+
+@pytest.mark.parametrize("end", ["Succeeded", "Failed"])
+@pytest.mark.parametrize("kind", [BatchEndpointKind(), BatchDeploymentKind()])
+def test_an_update_waits_for_what_an_earlier_run_began(far_side: FarSide, kind: Kind, end: str) -> None:
+    news, id_, body = bearing(kind, {TAG: OWNER})
+    far_side.has(id_, body)
+    far_side.before = Settling(far_side, id_, 3, end)
+
+    kind.update(id_, news | {"description": "old"}, news)
+
+    methods = [method for method, path, _ in far_side.requests if path == id_]
+    assert methods[:4] == ["GET"] * 4
+    assert "PUT" in methods[4:]
+
+
+@pytest.mark.parametrize("kind", [BatchEndpointKind(), BatchDeploymentKind()])
+def test_what_an_earlier_run_began_and_came_to_its_end_is_not_written_again(far_side: FarSide, kind: Kind) -> None:
+    news, id_, _ = bearing(kind, {})
+    kind.create(news)
+    far_side.requests.clear()
+    far_side.before = Settling(far_side, id_, 3)
+
+    kind.update(id_, news | {"unfinished": "still-running"}, news)
+
+    assert far_side.puts() == []
+
+
+def in_another_case(value: Any) -> Any:
+    """ARM ids down to the workspace, and those in uris, written as somebody else would."""
+    if isinstance(value, dict):
+        return {key: in_another_case(each) for key, each in value.items()}
+    if not isinstance(value, str):
+        return value
+    return value.replace(WORKSPACE, WORKSPACE.upper()).replace("resourcegroups/g", "resourceGroups/G")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
+def test_ids_in_another_letter_case_are_no_change(kind: Kind) -> None:
+    ids = {name: each for name, each in IDS.items() if name in schema.properties(kind.args)}
+    texts = {name: "x" for name, each in schema.properties(kind.args).items() if each.required and name not in ids}
+    counts = {"files": 1, "bytes": 1, "version": "1", "deployment_name": "blue", "endpoint_name": "digits-1"}
+    given = {**texts, **{name: each for name, each in counts.items() if name in texts}, **ids, "location": "East US"}
+    if "location" not in texts:
+        del given["location"]
+    if "output_uri" in texts:
+        given["input_uri"] = URI
+
+    bag, other = checked(kind, **given), checked(kind, **in_another_case(given))
+
+    assert (other != bag) is bool(ids)
+    assert kind.diff("", bag, other).changes is False
+
+
+def test_ids_in_another_letter_case_are_no_other_content() -> None:
+    content = {"model": {"asset_id": MODEL}, "environment_id": f"{WORKSPACE}/environments/e/versions/1"}
+
+    assert coloured_name("digits", content) == coloured_name("digits", in_another_case(content))
+    assert coloured_name("digits", content) != coloured_name("digits", {"model": {"asset_id": f"{MODEL}0"}})

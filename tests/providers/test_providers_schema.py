@@ -1,5 +1,6 @@
 """Check, changes, request body and read-back of declared properties."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_defaults_are_filled_and_numbers_are_whole_again() -> None:
         ({"retry_settings": {"tries": 3}}, "retry_settings.tries", "is not a setting; did you mean 'max_retries'?"),
         ({"retry_settings": 3}, "retry_settings", "must be a mapping of names to values, got 3"),
         ({"tags": {"team": ""}}, "tags", "tag 'team' must have a value: the service refuses empty ones"),
-        ({"environment_variables": {"N": 3}}, "environment_variables.N", "must be text (quote it in YAML), got 3"),
+        ({"tags": {"N": 3}}, "tags.N", "must be text (quote it in YAML), got 3"),
         ({"deployment_name": "9to5"}, "deployment_name", "must have 3 to 32 characters"),
         ({"endpoint_id": "e"}, "endpoint_id", "not a full ARM id: 'e'"),
         ({"compute": "cpu"}, "compute", "not a full ARM id: 'cpu'"),
@@ -188,6 +189,78 @@ def test_instances_and_bags_are_each_other() -> None:
 
     assert settings.retry_settings.timeout == "PT1M"  # type: ignore[union-attr]
     assert schema.build(DeploymentSettings, bag) == settings
+
+
+def test_a_request_changes_what_is_owned_and_keeps_the_rest() -> None:
+    live: dict[str, Any] = {
+        "tags": {"policy": "theirs", "team": "a", "old": "1"},
+        "sku": {"name": "S"},
+        "properties": {"description": "by hand", "properties": {"kept": "1"}, "miniBatchSize": 9},
+    }
+    olds = deployment(tags={"team": "a", "old": "1"}, properties={"kept": "1"}, mini_batch_size=9)
+    news = deployment(tags={"team": "b"}, mini_batch_size=25)
+
+    body, taken_out = schema.upon(BatchDeploymentArgs, live, olds, news)
+
+    assert body["tags"] == {"policy": "theirs", "team": "b", "pulumi-stack-owner": news["owner"]}
+    assert body["sku"] == {"name": "S"}
+    assert body["properties"] == {"description": "by hand", "properties": {"kept": "1"}, "miniBatchSize": 25}
+    assert taken_out, "a tag of ours was there that is no longer wanted"
+    assert live["tags"]["old"] == "1", "what was read must stay as it was"
+
+
+def test_a_property_that_is_no_longer_set_is_taken_out_with_its_members() -> None:
+    live = {"properties": {"description": "ours", "environmentVariables": {"A": "1", "B": "by hand"}}}
+    olds = deployment(description="ours", environment_variables={"A": "1"})
+
+    body, taken_out = schema.upon(BatchDeploymentArgs, live, olds, deployment())
+
+    assert body["properties"] == {"environmentVariables": {"B": "by hand"}}
+    assert taken_out
+    assert not schema.upon(BatchDeploymentArgs, {"properties": {}}, olds, deployment())[1]
+
+
+def test_settings_that_belong_together_are_sent_as_a_whole() -> None:
+    """The members of a model's reference depend on its type: none of the other type may be left over."""
+    live = {"properties": {"model": {"referenceType": "DataPath", "datastoreId": "d", "path": "p"}}}
+    news = deployment(model={"reference_type": "Id", "asset_id": "m"})
+
+    body, _ = schema.upon(BatchDeploymentArgs, live, {}, news)
+
+    assert body["properties"]["model"] == {"referenceType": "Id", "assetId": "m"}
+
+
+def test_a_state_of_an_earlier_release_has_the_defaults_of_what_it_does_not_know() -> None:
+    bag, _ = schema.check(BatchDeploymentArgs, deployment())
+    earlier = {name: value for name, value in bag.items() if name not in ("mini_batch_size", "retry_settings")}
+
+    assert schema.changes(BatchDeploymentArgs, schema.filled(BatchDeploymentArgs, earlier), bag) == {}
+    other = bag | {"mini_batch_size": 7}
+    assert schema.changes(BatchDeploymentArgs, schema.filled(BatchDeploymentArgs, earlier), other) == {
+        "mini_batch_size": UPDATE
+    }
+
+
+@pytest.mark.parametrize("value", [7193, True, ["zebra"], {"zebra": "quartz"}, 71.93])
+def test_a_refusal_does_not_quote_what_may_be_secret(value: Any) -> None:
+    _, failures = schema.check(BatchDeploymentArgs, deployment(environment_variables={"PIN": value}))
+
+    assert [each.property for each in failures] == ["environment_variables.PIN"]
+    assert "must be text" in failures[0].reason
+    assert not re.search("7193|zebra|quartz|71.93", failures[0].reason)
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"), [("East US", "eastus"), ("eastus", "eastus"), ("WESTEUROPE", "westeurope")]
+)
+def test_regions_have_one_form(given: str, canonical: str) -> None:
+    assert checks.location(given) == canonical
+
+
+@pytest.mark.parametrize("given", ["", "  ", "east-us", "https://x"])
+def test_what_is_no_region_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="must be the name of an Azure region"):
+        checks.location(given)
 
 
 anything = st.recursive(
