@@ -58,6 +58,7 @@ def storage_section(config: EmulatorConfig) -> dict[str, Any]:
 def _plays(plays: Plays) -> dict[str, Any]:
     """What the documentation leaves open of how a job is run."""
     return {
+        "azureml_core": plays.azureml_core,
         "max_retries_counts": plays.max_retries_counts,
         "task_overhead_seconds": plays.task_overhead_seconds,
         "row_order": plays.row_order,

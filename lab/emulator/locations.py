@@ -88,6 +88,11 @@ def _asset_data(uri: str, store: Store) -> tuple[str | None, str]:
     if asset is None:
         raise Elsewhere(f"data asset {named['id']} does not exist in the lab")
     properties = asset["properties"]
+    if str(properties.get("dataType", "")).lower() == "mltable":
+        raise Elsewhere(
+            "Data set node [code] references parameter dataset_param which doesn't have a specified value or a default "
+            f"value: data asset {named['id']} is an MLTable, and batch endpoints take files and folders only"
+        )
     if "paths" not in properties:
         return None, str(properties["dataUri"])
     paths = [(kind, path[part]) for path in properties["paths"] for kind, part in _PARTS if path[part]]

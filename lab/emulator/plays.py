@@ -52,6 +52,8 @@ class Plays:
     """What a failed job's own run says. generic: that a step failed; child: the step's own error."""
     step_error: Literal["reason", "exit_code"] = "reason"
     """What a failed step's run says. reason: the script's own error; exit_code: that its process ended with 42."""
+    azureml_core: Literal["not_needed", "needed"] = "not_needed"
+    """Of the environment of a scoring script. needed: without azureml-core a job fails, as the service documents it."""
     max_retries_counts: Literal["tries", "retries"] = "tries"
     """Whether `maxRetries` has the first try in it: 3 is three tries, or four."""
     row_order: Literal["input", "arrival"] = "input"

@@ -19,7 +19,7 @@ from lab.scoring.blobs import (
     download_all,
     safe_target,
 )
-from lab.scoring.environment import NO_ENVIRONMENT, EnvironmentFailed, EnvironmentResolver
+from lab.scoring.environment import NO_AZUREML, NO_ENVIRONMENT, EnvironmentFailed, EnvironmentResolver, has_module
 from lab.scoring.logs import BUILD_LOG, MINI_BATCHES, README, README_TEXT, RESULT, STD_LOG, JobLogs, LogUploader
 from lab.scoring.mini_batches import NO_DATA, NO_RESULT, MiniBatch, Tally, split, worker_count
 from lab.scoring.mlflow_model import MlflowModelError, environment_of, read_mlflow_model
@@ -156,6 +156,8 @@ class _Job:
         mini_batches = split(sorted(files), spec.settings.mini_batch_size)
         self._status.tally = Tally(len(files), len(mini_batches))
         python = self._resolve_environment(entry.environment)
+        if not entry.rows_of_files:
+            self._look_for_azureml_core(python, entry.environment)
         self._fetch_input(files)
         self._file.enter("Queued", "starting workers")
         self._run_pool(entry, model_dir, python, mini_batches)
@@ -248,6 +250,14 @@ class _Job:
         return self._environments(
             environment, self._logs.say, lambda text: self._logs.append(BUILD_LOG, text), self._cancel
         )
+
+    def _look_for_azureml_core(self, python: Path, environment: EnvironmentSpec) -> None:
+        """The service's runtime imports it in the script's environment; the lab's does not."""
+        if has_module(python, "azureml"):
+            return
+        if self._spec.settings.needs_azureml_core:
+            raise JobFailed(NO_AZUREML.format(environment=environment))
+        self._logs.say(f"environment {environment} has no azureml-core: here none is needed, in the service one is")
 
     def _fetch_input(self, files: dict[str, str]) -> None:
         self._phase(f"downloading input: 0 of {len(files)} files")

@@ -34,6 +34,12 @@ from lab.scoring.spec import EnvironmentSpec
 NO_ENVIRONMENT = "'Environment Id' must not be empty."
 """The service's text for a deployment with a scoring script and without environment."""
 
+NO_AZUREML = (
+    "No module named 'azureml': environment {environment} has no azureml-core, which batch deployments need. "
+    "Add azureml-core to the pip part of its conda file."
+)
+"""Begins as the service's own (Microsoft's troubleshooting page)."""
+
 _LAYOUT = 1
 """Part of the hash; to be raised when environments are built in another way."""
 
@@ -178,6 +184,16 @@ class CachedEnvironments:
             text = redacted(output.read(1024 * 1024).decode("utf-8", "replace"))
         log(f"$ uv {' '.join(arguments)}\n{text}\n")
         return popen.returncode, text
+
+
+def has_module(python: Path, name: str) -> bool:
+    """Whether an environment has a top-level module; it is looked for, not imported."""
+    asked = subprocess.run(  # noqa: S603 - the interpreter of an environment, and words of ours
+        [str(python), "-I", "-c", f"import importlib.util as i, sys; sys.exit(i.find_spec({name!r}) is None)"],
+        env={},
+        check=False,
+    )
+    return asked.returncode == 0
 
 
 def read_conda(environment: EnvironmentSpec, say: Callable[[str], None]) -> CondaFile:

@@ -126,6 +126,8 @@ class Settings:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
 
     # What documentation leaves open, as the lab is set to play it (docs/emulation.md).
+    needs_azureml_core: bool = False
+    """Whether the environment of a scoring script must have azureml-core."""
     max_retries_counts: RetryCount = "tries"
     """Whether `max_retries` has the first try in it."""
     task_overhead_seconds: float = 0

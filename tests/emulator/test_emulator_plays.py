@@ -190,7 +190,13 @@ def test_a_failed_steps_run_can_say_no_more_than_its_exit_code(
 
 
 def test_what_is_open_of_a_jobs_run_is_told_to_its_driver(make_lab: MakeLab) -> None:
-    plays = {"max_retries_counts": "retries", "row_order": "arrival", "task_overhead_seconds": 30, "gpus_per_node": 2}
+    plays = {
+        "azureml_core": "needed",
+        "max_retries_counts": "retries",
+        "row_order": "arrival",
+        "task_overhead_seconds": 30,
+        "gpus_per_node": 2,
+    }
     lab = make_lab(plays).deployed()
     name = lab.invoke().json()["name"]
     lab.advance()

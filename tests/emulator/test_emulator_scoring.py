@@ -78,11 +78,14 @@ def test_every_form_of_an_input_uri_is_found(lab: InProcessLab, uri: str, contai
         ("https://pipelinedata.blob.core.windows.net/sampledata/mnist", "reaches no host but its own"),
         ("azureml://datastores/other/paths/a", "datastore 'other' does not exist"),
         (f"{WS}/data/gone/versions/1", "does not exist in the lab"),
+        (f"{WS}/data/table/versions/1", "Data set node [code] references parameter dataset_param which doesn't have"),
         ("azureml://subscriptions/x/resourcegroups/y/workspaces/z/datastores/d/paths/p", "another workspace"),
     ],
 )
 def test_an_input_outside_the_lab_is_accepted_and_its_job_fails(lab: InProcessLab, uri: str, words: str) -> None:
-    reply = lab.deployed().invoke(uri)
+    table = {"properties": {"dataType": "mltable", "dataUri": datastore("up/table")}}
+    lab.deployed().arm("PUT", "data/table/versions/1", table)
+    reply = lab.invoke(uri)
     name = reply.json()["name"]
     lab.advance()
 

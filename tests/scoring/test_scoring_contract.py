@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from lab.scoring.environment import has_module
 from tests.scoring.job_bench import COUNT_TRIES, MEET, JobBench, with_marks
 
 
@@ -149,3 +151,21 @@ def test_input_files_are_read_only(bench: JobBench) -> None:
     )
 
     assert bench.run(script).rows() == ["0o444"] * 3
+
+
+def test_an_environment_without_azureml_core_fails_where_it_is_needed(bench: JobBench) -> None:
+    outcome = bench.run(azureml_core="needed")
+
+    assert outcome.status == "Failed"
+    assert outcome.message.startswith("No module named 'azureml': environment digits-env:1 has no azureml-core")
+
+
+def test_an_environment_without_azureml_core_is_told_where_it_is_not_needed(bench: JobBench) -> None:
+    log = bench.run().log("user_logs/std_log_0.txt")
+
+    assert "digits-env:1 has no azureml-core: here none is needed, in the service one is" in log
+
+
+def test_azureml_core_is_found_without_being_imported(tmp_path: Path) -> None:
+    assert has_module(Path(sys.executable), "yaml")
+    assert not has_module(Path(sys.executable), "azureml")
