@@ -46,6 +46,9 @@ class StackEndpoint(EndpointSettings):
         default=None,
         check=checks.endpoint_name,
     )
+    protect: bool = prop(
+        "Let no run delete the endpoint; to delete it, set this to false, and `up` once before.", default=False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +154,8 @@ class BatchScoring(pulumi.ComponentResource):
 
     def _build(self) -> None:
         placement, args = self._placement, self._args
-        compute = build_compute(placement, args.compute, self._owner, self._azure)
+        cluster = schema.replaced(args.compute, tags=self._tags(args.compute.tags))
+        compute = build_compute(placement, cluster, self._owner, self._azure)
         shelf = Shelf(placement, self._sources, self._owner, args.shared_key, self._own, self._azure)
         assets = {name: self._assets(shelf, name, each) for name, each in args.deployments.items()}
         data = self._smoke_input(shelf)
@@ -160,7 +164,12 @@ class BatchScoring(pulumi.ComponentResource):
         self.endpoint_name = args.endpoint.name or placement.unique(placement.project, longest=32)
         self.endpoint_id = endpoint_id(placement.workspace_id, self.endpoint_name)
         endpoint = BatchEndpoint(
-            self.endpoint_name, self._endpoint_args(), after(self._own, [*needed, *(data.needs if data else ())])
+            self.endpoint_name,
+            self._endpoint_args(),
+            ResourceOptions.merge(
+                after(self._own, [*needed, *(data.needs if data else ())]),
+                ResourceOptions(protect=args.endpoint.protect),
+            ),
         )
         self.scoring_uri = endpoint.scoring_uri
 
