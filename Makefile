@@ -10,13 +10,21 @@ UV := $(BIN)/python -m lab.uv
 CLIENTS := $(or $(LAB_CACHE),.lab/cache)/clients
 export ENGINE
 
-.PHONY: up preview refresh destroy cancel test test-clients faults bench check format lock clean
+.PHONY: up preview refresh destroy cancel pr-comment drift policy test test-clients faults bench check format lock clean
 .DEFAULT_GOAL := up
 
 up preview refresh destroy cancel: $(VENV)/.lab
 	@$(BIN)/python -m stacks $@ $(STACK) $(ARGS)
 
-test: $(VENV)/.dev  ## everything but the clients of other people; minutes
+pr-comment: $(VENV)/.lab  ## a preview as the comment for its pull request; OUT=FILE writes it there
+	@$(BIN)/python -m reviews $(STACK) $(if $(OUT),--output $(OUT)) $(ARGS)
+
+drift: $(VENV)/.lab  ## what somebody changed by hand, as such a comment; changes nothing, fails if there is any
+	@$(BIN)/python -m reviews $(STACK) --drift $(if $(OUT),--output $(OUT)) $(ARGS)
+
+policy: $(VENV)/policy/.installed  ## what `make preview ARGS="--policy-pack policy"` needs beside the pulumi CLI
+
+test: $(VENV)/.dev $(VENV)/policy/.installed  ## everything but the clients of other people; minutes
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore=tests/clients $(ARGS)
 
 test-clients: $(VENV)/.dev $(CLIENTS)/ai-ml/.installed $(CLIENTS)/cli/.installed  ## Microsoft's SDK and CLI, curl; in the lab
@@ -55,6 +63,13 @@ $(CLIENTS)/%/.installed: requirements/clients-%.txt | $(BIN)/uv
 	@$(UV) pip install -q --python $(@D)/bin/python --require-hashes -r $<
 	@touch $@
 
+# So has the policy pack: pulumi-policy wants another protobuf than the rest of this project has.
+$(VENV)/policy/.installed: requirements/policy.txt | $(BIN)/uv
+	@echo "installing what requirements/policy.txt names into $(@D) ..."
+	@$(UV) venv -q --clear --python $(BIN)/python $(@D)
+	@$(UV) pip install -q --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
+
 $(BIN)/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; set PYTHON=python3.x")'
 	@$(PYTHON) -m venv $(VENV)
@@ -68,6 +83,7 @@ lock: $(BIN)/uv  ## after a change of pyproject.toml
 	@echo uv | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 -c requirements/dev.txt - -o requirements/uv.txt
 	@echo azure-ai-ml==1.35.2 | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 - -o requirements/clients-ai-ml.txt
 	@echo azure-cli==2.91.0 | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 - -o requirements/clients-cli.txt
+	@printf 'pulumi==3.260.0\npulumi-policy==1.21.0\n' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 - -o requirements/policy.txt
 
 clean:  ## ends the lab and removes what was created here; deployed lab stacks go with it
 	@if [ -x $(BIN)/python ] && [ -d .lab ]; then $(BIN)/python -m lab stop; fi

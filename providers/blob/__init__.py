@@ -2,8 +2,8 @@
 
 from .container import Blob, container, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes, read_text
 from .errors import BlobError, BlobMissing
-from .folder import FileEntry, Folder, FolderError, manifest, scan
-from .upload import Uploaded, delete_prefix, exists, upload
+from .folder import FileEntry, Folder, FolderError, manifest, scan, summary
+from .upload import Uploaded, delete_prefix, exists, recorded, upload
 
 __all__ = [
     "Blob",
@@ -23,6 +23,8 @@ __all__ = [
     "put_if_absent",
     "read_bytes",
     "read_text",
+    "recorded",
     "scan",
+    "summary",
     "upload",
 ]

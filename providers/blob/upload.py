@@ -85,6 +85,17 @@ def exists(container: ContainerClient, prefix: str, digest: str) -> bool:
         return False
 
 
+def recorded(container: ContainerClient, prefix: str) -> tuple[FileEntry, ...] | None:
+    """The files of the whole upload at `prefix`, by its manifest; None where there is none, or none of ours."""
+    try:
+        document = json.loads(read_bytes(container, manifest_of(prefix), _MANIFEST_LIMIT))
+        return tuple(FileEntry(str(each["path"]), int(each["size"]), str(each["sha256"])) for each in document["files"])
+    except BlobMissing:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return None  # somebody else's blob at that place: nothing is known of it
+
+
 def delete_prefix(container: ContainerClient, prefix: str) -> int:
     """Delete an upload: its manifest first, so that no half of it ever passes for whole. How many blobs there were."""
     marked = delete_blob(container, manifest_of(prefix))
