@@ -14,7 +14,7 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 from providers import checks, schema
 from providers.aml.datastore import check_datastore_uri, locate, same_place
 from providers.arm.ids import same_id
-from providers.kind import GONE, AzureArgs, Kind, Refusal, client, deadline, resource_props, without_provider, writable
+from providers.kind import AzureArgs, Kind, Refusal, client, deadline, gone, resource_props, without_provider, writable
 from providers.ownership import (
     marker_read,
     owner_property,
@@ -102,7 +102,7 @@ class AssetVersionKind(Kind):
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
         live = client(props).get(id_, api_version=props["api_version"])
         if live is None:
-            return GONE
+            return gone()
         inputs = self.live(live, props)
         return ReadResult(id_, {**inputs, **marker_read(live, props)}, inputs)
 

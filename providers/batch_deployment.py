@@ -17,11 +17,11 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 from providers import checks, dynamic_host
 from providers.arm.ids import folded, same_id
 from providers.kind import (
-    GONE,
     AzureArgs,
     Kind,
     client,
     deadline,
+    gone,
     resource_props,
     standing,
     unfinished,
@@ -213,7 +213,7 @@ class BatchDeploymentKind(Kind):
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
         live = client(props).get(id_, api_version=props["api_version"])
         if live is None:
-            return GONE
+            return gone()
         inputs = self.live(live, props)
         return ReadResult(id_, {**inputs, **marker_read(live, props), **unfinished(live)}, inputs)
 

@@ -14,13 +14,13 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 from providers import checks, dynamic_host
 from providers.arm.ids import same_id
 from providers.kind import (
-    GONE,
     UNFINISHED,
     AzureArgs,
     Kind,
     Refusal,
     client,
     deadline,
+    gone,
     resource_props,
     standing,
     unfinished,
@@ -102,7 +102,7 @@ class BatchEndpointKind(Kind):
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
         live = client(props).get(id_, api_version=props["api_version"])
         if live is None:
-            return GONE
+            return gone()
         inputs = self.live(live, props)
         return ReadResult(id_, {**self._outs(inputs, live), **marker_read(live, props), **unfinished(live)}, inputs)
 

@@ -10,10 +10,11 @@ from typing import Any
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 
-from providers import dynamic_host, schema
+from providers import dynamic_host, explanations, schema
 from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate, same_place
-from providers.blob import Folder, delete_prefix, exists, upload
-from providers.kind import GONE, AzureArgs, Kind, client, container_at, resource_props, without_provider
+from providers.blob import BlobError, Folder, FolderError, delete_prefix, exists, upload
+from providers.dynamic_host import InitFailed
+from providers.kind import UNFINISHED, AzureArgs, Kind, client, container_at, gone, resource_props, without_provider
 from providers.schema import LOCAL, REPLACE, prop
 
 
@@ -50,31 +51,42 @@ class BlobFolderKind(Kind):
         return result
 
     def create(self, props: Mapping[str, Any]) -> CreateResult:
-        location = locate(client(props), props["uri"])
-        upload(
-            Folder(props["source"], props["digest"], int(props["files"]), int(props["bytes"])),
-            container_at(location, props),
-            _prefix(location),
-            root=props["root"],
-            progress=dynamic_host.progress(),
-        )
-        return CreateResult(location.url, self.owned(props))
+        return CreateResult(self._upload(props), self.owned(props))
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
         location = find(client(props), props["uri"])
         if location is None or not exists(container_at(location, props), _prefix(location), props["digest"]):
-            return GONE
+            return gone()
         inputs = self.owned(props)
         return ReadResult(id_, inputs, inputs)
 
-    def update(self, _id: str, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
-        """NO-OP: what can change without another path (where the folder lies locally) is not in the cloud."""
+    def update(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
+        """Goes on with an upload that broke off. What else can change, where the folder lies, is not in the cloud."""
+        if UNFINISHED in olds:
+            self._upload(news)
         return UpdateResult(without_provider(news))
 
     def delete(self, _id: str, props: Mapping[str, Any]) -> None:
         location = find(client(props), props["uri"])
         if location is not None:
             delete_prefix(container_at(location, props), _prefix(location))
+
+    def _upload(self, props: Mapping[str, Any]) -> str:
+        """The place's url. What breaks off is recorded: half an upload costs money too, and destroy must find it."""
+        location = locate(client(props), props["uri"])
+        container = container_at(location, props)
+        try:
+            upload(
+                Folder(props["source"], props["digest"], int(props["files"]), int(props["bytes"])),
+                container,
+                _prefix(location),
+                root=props["root"],
+                progress=dynamic_host.progress(),
+            )
+        except (BlobError, FolderError) as error:
+            name = explanations.explain(error).name
+            raise InitFailed.after(error, name, location.url, {**self.owned(props), UNFINISHED: name}) from error
+        return location.url
 
 
 class BlobFolder(Resource, module="azureml", name="BlobFolder"):

@@ -15,13 +15,13 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 from providers import checks, dynamic_host
 from providers.arm.ids import same_id
 from providers.kind import (
-    GONE,
     AzureArgs,
     Kind,
     Operation,
     Refusal,
     client,
     deadline,
+    gone,
     resource_props,
     standing,
     without_provider,
@@ -56,7 +56,7 @@ class DefaultDeploymentKind(Kind):
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
         live = client(props).get(props["endpoint_id"], api_version=props["api_version"])
         if live is None or not _default(live):
-            return GONE
+            return gone()
         inputs = self.live(live, props)
         return ReadResult(id_, inputs, inputs)
 

@@ -86,7 +86,7 @@ def allow_operations(at_once: int = OPERATIONS_AT_ONCE) -> None:
     if isinstance(executor, ThreadPoolExecutor) and hasattr(executor, "_max_workers"):
         executor._max_workers = max(executor._max_workers, at_once)
     elif current_call() is not None:
-        _log.warning("this Pulumi SDK's provider server is unknown here: 4 operations at once, not %d", at_once)
+        _warn_once(f"4 operations run at once, not {at_once}")
 
 
 def end_with_engine(looks_apart: float = 2.0) -> None:
@@ -151,10 +151,25 @@ def answer_cleanly(error: Exception, text: str) -> None:
     if call is None:
         return
     if isinstance(error, InitFailed):
-        call.context.set_trailing_metadata((("grpc-status-details-bin", _init_failed(call, error, text)),))
-    abort = call.context.abort
+        try:
+            call.context.set_trailing_metadata((("grpc-status-details-bin", _init_failed(call, error, text)),))
+        except (AttributeError, KeyError, TypeError) as unlike:
+            _warn_once(f"what fails to come up is not recorded, and found again by the next `up` ({unlike!r})")
+    abort = getattr(call.context, "abort", None)
+    if abort is None:
+        _warn_once("errors are told by tracebacks")
+        return
     debug = debugging(os.environ)
     call.context.abort = lambda code, traceback: abort(code, f"{text}\n{redact(traceback)}" if debug else text)
+
+
+def _warn_once(what: str) -> None:
+    """Say that something stays as the SDK has it, since this is not the SDK that this file knows."""
+    with _engines_lock:
+        if what in _warned:
+            return
+        _warned.add(what)
+    _log.warning("the provider server of this Pulumi SDK is unknown here: %s", what)
 
 
 def debugging(environment: Mapping[str, str]) -> bool:
@@ -189,6 +204,7 @@ def _engine(address: str) -> Any:
 _engines: dict[str, Any] = {}
 _engines_lock = threading.Lock()
 _watching: list[str] = []
+_warned: set[str] = set()
 
 
 def stopwatch(clock: Callable[[], float] = time.monotonic) -> Callable[[], str]:

@@ -34,7 +34,6 @@ from providers.arm import ArmError, DeadlineExceeded, OperationFailed
 from providers.dynamic_host import InitFailed
 from providers.schema import LOCAL, REPLACE, Bag, Failure, prop
 
-GONE = ReadResult("", {})
 _PROVIDER = "__provider"
 _READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri")
 """Of the properties of an endpoint, a deployment or an asset version (specification of 2025-12-01)."""
@@ -300,6 +299,11 @@ def _accepted(error: Exception) -> bool:
     )
 
 
+def gone() -> ReadResult:
+    """What `read` answers of what is not there. A new one each time: the SDK's server writes into it."""
+    return ReadResult("", {})
+
+
 def without_provider(props: Mapping[str, Any]) -> Bag:
     return {name: value for name, value in props.items() if name != _PROVIDER}
 
@@ -309,4 +313,4 @@ def resource_props(args: AzureArgs, outputs: tuple[str, ...]) -> dict[str, Any]:
     return {**schema.bag_of(args), **dict.fromkeys(outputs)}
 
 
-__all__ = ["API_VERSION", "GONE", "AzureArgs", "Deadlines", "Kind", "Refusal", "Resource", "ResourceOptions"]
+__all__ = ["API_VERSION", "AzureArgs", "Deadlines", "Kind", "Refusal", "Resource", "ResourceOptions"]

@@ -173,5 +173,8 @@ def _answer(request: requests.PreparedRequest, fault: BlobFault) -> requests.Res
     answer.status_code, answer.reason = fault.status, "as the script of faults says"
     answer.request, answer.url = request, str(request.url)
     answer.headers.update({"Content-Type": "text/html", "Retry-After": "1"})
+    code = re.search("<Code>(.*)</Code>", fault.text)
+    if code:
+        answer.headers.update({"Content-Type": "application/xml", "x-ms-error-code": code[1]})
     answer.raw = HTTPResponse(io.BytesIO(fault.text.encode()), preload_content=False, status=fault.status)
     return answer

@@ -17,7 +17,7 @@ from providers.aml.datastore import datastore_uri, locate
 from providers.asset_version import CodeVersionKind, DataVersionKind, ModelVersionKind, version_id
 from providers.batch_deployment import BatchDeploymentKind
 from providers.batch_endpoint import BatchEndpointKind, endpoint_id
-from providers.blob import delete_prefix, exists, scan
+from providers.blob import delete_prefix, exists, list_blobs, scan
 from providers.blob_folder import BlobFolderKind
 from providers.default_deployment import DefaultDeploymentKind
 from providers.kind import Kind, client, container_at
@@ -149,6 +149,12 @@ class BlobFolder(Subject):
         part = f"{bag['digest']}/"
         when = "after" if action in ("cut", "stall") else when
         self.cloud.blobs.add(BlobFault("PUT", part, when, status, fault.get("text", ""), fault.get("times", 1)))
+
+    def blobs(self, bag: Bag) -> list[str]:
+        """What lies at its place, by path."""
+        location = locate(client(bag), bag["uri"])
+        prefix = f"{location.path}/"
+        return [each.name.removeprefix(prefix) for each in list_blobs(container_at(location, bag), prefix)]
 
     def take(self, bag: Bag) -> None:
         location = locate(client(bag), bag["uri"])

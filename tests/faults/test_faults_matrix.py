@@ -12,6 +12,8 @@ CASES = (
     "refuse foreign",
     "answer lost",
     "operation Failed",
+    "broken off",
+    "taken over",
     "409",
     "HTML",
     "half a body",

@@ -26,10 +26,10 @@ from providers.explanations import told
 from providers.kind import UNFINISHED, writable
 from providers.ownership import TAG
 from providers.schema import LOCAL, REPLACE, UPDATE, Bag
-from tests.faults.cloud import Cloud
+from tests.faults.cloud import BlobFault, Cloud
 from tests.faults.report import FAILED, NONE, PASSED, Cell, as_json
 from tests.faults.small_checkout import OPERATION_SECONDS
-from tests.faults.subjects import OWNER, STRANGER, SUBJECTS, Subject, scratch
+from tests.faults.subjects import OWNER, STRANGER, SUBJECTS, BlobFolder, Subject, scratch
 
 LISTING_SECONDS = 1.5
 """Instead of 30: how long a job that may have been started is looked for. The lab lists it at once."""
@@ -399,6 +399,26 @@ def failed_and_destroyed(subject: Subject) -> None:
     assert not subject.there(stack.bag)
 
 
+def broken_off(subject: Subject) -> None:
+    """An upload of which a part has arrived is recorded: the next up goes on with it, a destroy takes it away."""
+    if not isinstance(subject, BlobFolder):
+        raise NotApplicable("it is written by one request")
+    for end in ("up", "destroy"):
+        stack = Stack(subject, subject.new())
+        forbidden = "<Error><Code>AuthorizationPermissionMismatch</Code><Message>not yet</Message></Error>"
+        subject.cloud.blobs.add(BlobFault("PUT", f"{stack.bag['digest']}/data/b.txt", "before", 403, forbidden))
+
+        assert "blob-role-missing" in expect(InitFailed, stack.up)
+        assert stack.id
+        assert subject.blobs(stack.bag) == ["data/a.txt"]
+        if end == "up":
+            stack.up()
+            assert subject.there(stack.bag)
+        else:
+            stack.destroy()
+            assert subject.blobs(stack.bag) == []
+
+
 def never_ends(subject: Subject) -> None:
     """The deadline ends the wait and says what still runs; the next `up` takes it up from there."""
     stack = with_operations(subject)
@@ -504,6 +524,7 @@ CASES: dict[str, Case] = {
     "operation Failed": operation_fails,
     "operation Canceled": operation_canceled,
     "failed, then destroyed": failed_and_destroyed,
+    "upload broken off, healed, destroyed": broken_off,
     "GET 404 right after PUT": absent_after_put,
     "delete of what is absent": delete_absent,
     "two runs at once": two_at_once,
@@ -562,7 +583,7 @@ def healed(subject: Subject, at_once: bool = False, **fault: Any) -> None:
     subject.strike(stack.bag, **fault)
     try:
         written(stack)
-    except (ArmError, Refusal) as error:
+    except (ArmError, Refusal, InitFailed) as error:
         assert final, f"it should have been retried: {error}"
         assert "Traceback" not in told(error)
         written(stack)

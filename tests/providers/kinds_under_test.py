@@ -10,7 +10,7 @@ from pulumi.dynamic import CreateResult, ReadResult, UpdateResult
 
 from providers import dynamic_host
 from providers.dynamic_host import InitFailed
-from providers.kind import AzureArgs, Kind, Refusal, deadline
+from providers.kind import AzureArgs, Kind, Refusal, deadline, gone
 from providers.schema import prop
 
 
@@ -35,9 +35,14 @@ class LampKind(Kind):
         if mood == "together":
             # Passes only when as many calls run at once as there are parties.
             _meeting.wait(timeout=120)
+        if mood == "count":
+            threads = threading.current_thread()._args[0]()._max_workers  # type: ignore[attr-defined]
+            return CreateResult("lamp-1", {"threads": threads})
         return CreateResult("lamp-1", {**self.owned(props), "timeout": deadline(props, "create"), "urn": _urn()})
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
+        if props["mood"] == "gone":
+            return gone()
         return ReadResult(id_, self.owned(props), self.owned(props))
 
     def update(self, _id: str, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:

@@ -3,10 +3,11 @@
 import base64
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ import grpc
 import pytest
 from google.protobuf import empty_pb2, struct_pb2
 from google.rpc import status_pb2
-from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import ResourceProviderServicer, engine_pb2_grpc, provider_pb2, provider_pb2_grpc
 
 from providers import dynamic_host
+from providers.dynamic_host import InitFailed
+from providers.kind import deadline, gone
 from tests.providers import kinds_under_test
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +142,96 @@ def test_many_operations_run_at_once(plugin: Any) -> None:
         created = list(pool.map(lambda _: create(plugin, "together"), range(kinds_under_test.MEETING)))
 
     assert {each.id for each in created} == {"lamp-1"}
+
+
+@pytest.mark.parametrize(("setting", "threads"), [(None, 64), ("128", 128), ("4", 4)])
+def test_how_many_operations_run_at_once_is_a_setting(
+    engine: tuple[RecordingEngine, str], setting: str | None, threads: int
+) -> None:
+    """It reaches the provider as Pulumi hands over the stack's configuration: full key, text."""
+    process = serve(engine[1])
+    assert process.stdout is not None
+    with process, grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
+        stub = provider_pb2_grpc.ResourceProviderStub(channel)
+        given = struct_pb2.Struct()
+        given.update({} if setting is None else {"p:operations_at_once": setting})
+        stub.Configure(provider_pb2.ConfigureRequest(args=given))
+        created = create(stub, "count")
+        process.terminate()
+
+    assert created.properties["threads"] == threads
+
+
+def test_a_read_of_what_is_gone_leaves_nothing_for_the_next(plugin: Any) -> None:
+    """The server writes the provider into what `read` gives."""
+    for _ in range(2):
+        read = plugin.Read(provider_pb2.ReadRequest(id="lamp-1", urn=URN, properties=lamp("gone")))
+        assert (read.id, set(read.properties)) == ("", {"__provider"})
+    assert gone().outs == {}
+
+
+class OtherServer(ResourceProviderServicer):
+    """A later SDK's server, perhaps: its context lacks what is needed, and its request, too."""
+
+    def answer(self, request: Any, context: Any, act: Callable[[], object]) -> object:
+        return act()
+
+
+class Bare:
+    """A request, or a context, that has nothing."""
+
+
+def test_a_server_without_what_is_needed_keeps_its_own_ways_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dynamic_host, "_warned", set())
+    failed = InitFailed("lamp-1", {}, "the bulb is broken", name="job-failed")
+
+    def act() -> tuple[float | None, float]:
+        dynamic_host.allow_operations(64)
+        dynamic_host.answer_cleanly(failed, "told")
+        call = dynamic_host.current_call()
+        assert call is not None
+        return call.timeout, deadline({"deadline": "PT7M"}, "create")
+
+    for _ in range(2):
+        assert OtherServer().answer(Bare(), Bare(), act) == (None, 420.0)
+
+    said = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert len(said) == 3
+    assert all("the provider server of this Pulumi SDK is unknown here" in each for each in said)
+    for part in ("4 operations run at once, not 64", "is not recorded, and found again", "are told by tracebacks"):
+        assert sum(part in each for each in said) == 1
+
+
+def test_a_failed_create_that_is_not_recorded_is_raised_as_it_is() -> None:
+    """Outside the server nothing can be recorded: the next `up` finds what is there by its marker."""
+    with pytest.raises(InitFailed, match="the bulb is broken"):
+        kinds_under_test.LampKind().create({"mood": "half", "cloud": "public"})
+
+
+@pytest.mark.parametrize(
+    ("deadlines", "operation", "seconds"),
+    [(None, "create", 420.0), ({"create": "PT1H"}, "create", 3600.0), ({"create": "PT1H"}, "delete", 420.0)],
+)
+def test_without_a_custom_timeout_the_inputs_say_how_long(
+    deadlines: dict[str, str] | None, operation: Any, seconds: float
+) -> None:
+    assert deadline({"deadline": "PT7M", "deadlines": deadlines}, operation) == seconds
+
+
+def test_progress_to_an_engine_that_is_no_more_is_written_to_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setattr(sys, "argv", ["pulumi.dynamic", address])
+    caplog.set_level("INFO", logger="providers")
+
+    OtherServer().answer(Bare(), Bare(), lambda: dynamic_host.progress()("warming up, 1 s"))
+
+    assert any("warming up, 1 s (engine not told:" in each.message for each in caplog.records)
 
 
 def test_the_server_ends_with_its_engine() -> None:
