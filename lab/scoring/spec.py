@@ -237,9 +237,8 @@ def _settings(reader: _Reader) -> Settings:
         output_action="SummaryOnly" if action == "summaryonly" else "AppendRow",
         output_file_name=str(reader.values.get("output_file_name") or default.output_file_name),
         environment_variables=reader.text_mapping("environment_variables"),
-        max_retries_counts="retries"
-        if reader.one_of("max_retries_counts", "tries", "retries") == "retries"
-        else "tries",
+        needs_azureml_core=reader.one_of("azureml_core", "not_needed", "needed") == "needed",
+        max_retries_counts=_RETRIES[reader.one_of("max_retries_counts", *_RETRIES)],
         task_overhead_seconds=reader.seconds("task_overhead_seconds", default.task_overhead_seconds, or_none=True),
         row_order=_ORDERS[reader.one_of("row_order", *_ORDERS)],
         gpus_per_node=reader.integer("gpus_per_node", default.gpus_per_node, at_least=0),
