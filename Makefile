@@ -77,8 +77,8 @@ $(BIN)/uv: requirements/uv.txt
 	@touch $@
 
 lock: $(BIN)/uv  ## after a change of pyproject.toml
-	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 --extra lab --extra dev pyproject.toml -o requirements/dev.txt
-	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 --extra lab -c requirements/dev.txt pyproject.toml -o requirements/lab.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 --extra lab --extra plot --extra dev pyproject.toml -o requirements/dev.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 --extra lab --extra plot -c requirements/dev.txt pyproject.toml -o requirements/lab.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	@echo uv | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 -c requirements/dev.txt - -o requirements/uv.txt
 	@echo azure-ai-ml==1.35.2 | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.10 - -o requirements/clients-ai-ml.txt

@@ -13,6 +13,7 @@ from pulumi.dynamic import CheckResult, CreateResult, ReadResult, Resource, Upda
 from providers import dynamic_host, explanations, schema
 from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate, same_place
 from providers.blob import BlobError, Folder, FolderError, delete_prefix, exists, upload
+from providers.blob.size import size
 from providers.dynamic_host import InitFailed
 from providers.kind import UNFINISHED, AzureArgs, Kind, client, container_at, gone, resource_props, without_provider
 from providers.schema import LOCAL, REPLACE, prop
@@ -96,12 +97,3 @@ class BlobFolder(Resource, module="azureml", name="BlobFolder"):
 
 def _prefix(location: BlobLocation) -> str:
     return location.path.rstrip("/") + "/"
-
-
-def size(count: float) -> str:
-    """`3174` -> `3.1 kB`, as people read it."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

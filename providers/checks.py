@@ -5,13 +5,14 @@ from the property's name: `mini_batch_size: must be at least 1, got 0`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from providers.arm.ids import ArmId
-from providers.schema import Check
 
+Check = Callable[[Any], Any]
+"""Takes a value of the right type, returns its canonical form, raises ValueError(reason) to refuse it."""
 _SHORT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)")
 _ISO = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 import pulumi
 from pulumi.output import Unknown
 
+from providers.checks import Check
+
 Bag = dict[str, Any]
 """Property name -> plain value, as Pulumi keeps it in state."""
-Check = Callable[[Any], Any]
-"""Takes a value of the right type, returns its canonical form, raises ValueError(reason) to refuse it."""
 
 REQUIRED: Any = object()
 UPDATE, REPLACE, LOCAL = "update", "replace", "local"

@@ -21,6 +21,7 @@ from pathlib import Path
 from stacks import checking
 from stacks.engine import ROOT, CannotRun, Engine, choose, prepare, refuse_local_state, release_dead_locks
 from stacks.existing import Existing, advice, import_options, refused, with_it
+from stacks.outputs import outputs
 from stacks.stack_file import stack_files
 from stacks.summary import summary
 
@@ -152,17 +153,7 @@ def _check(code: int) -> None:
 
 
 def _show(engine: Engine, stack: str) -> None:
-    shown = subprocess.run(  # noqa: S603  # chosen above
-        [*engine.command, "stack", "output", "--json", "--stack", stack],
-        cwd=ROOT,
-        env=dict(engine.environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if shown.returncode != 0:
-        raise CannotRun(f"the stack's outputs cannot be read: {shown.stderr.strip()}")
-    print(f"\n{summary(json.loads(shown.stdout))}")
+    print(f"\n{summary(outputs(engine, stack))}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 from azure.storage.blob import ContainerClient
 
 from providers.arm import ArmClient
-from providers.arm.ids import ArmId, folded
+from providers.arm.ids import ArmId, folded, same_id
 from providers.blob import container
 
 from .refusal import Refusal
@@ -18,6 +18,8 @@ _URI = re.compile(
     r"/datastores/(?P<d>[^/]+)/paths/(?P<path>.*)",
     re.IGNORECASE,
 )
+_SHORT = re.compile(r"azureml://datastores/(?P<d>[^/]+)/paths/(?P<path>.*)", re.IGNORECASE)
+_PROVIDER = re.compile(r"(?<=/)providers/Microsoft\.MachineLearningServices/(?=workspaces/)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,27 @@ def same_place(one: str, other: str) -> bool:
         (head, _, path), (other_head, _, other_path) = one.partition("/paths/"), other.partition("/paths/")
         return head.lower() == other_head.lower() and path == other_path
     return folded(one) == folded(other)
+
+
+def long_uri(uri: str, workspace_id: str) -> str:
+    """A datastore uri in its long form; the short one means a datastore of this workspace. Raises Refusal."""
+    short = _SHORT.fullmatch(uri)
+    if short:
+        return datastore_uri(f"{workspace_id}/datastores/{short['d']}", short["path"])
+    try:
+        return str(check_datastore_uri(_PROVIDER.sub("", uri)))
+    except ValueError as error:
+        raise Refusal(
+            f"{uri!r} {error}, or azureml://datastores/<d>/paths/<p>", name="datastore-uri-unreadable"
+        ) from None
+
+
+def short_uri(uri: str, workspace_id: str) -> str:
+    """For people: the short form of a datastore uri of this workspace; any other text as it is."""
+    found = _URI.fullmatch(_PROVIDER.sub("", uri))
+    if not found or not same_id(datastore_of(uri).partition("/datastores/")[0], workspace_id):
+        return uri
+    return f"azureml://datastores/{found['d']}/paths/{found['path']}"
 
 
 def datastore_of(uri: str) -> str:
@@ -105,3 +128,9 @@ def open_container(arm: ArmClient, location: BlobLocation, *, shared_key: bool =
         secrets = arm.post(f"{location.datastore_id}/listSecrets", {}, api_version=API_VERSION, idempotent=True)
         key = secrets["key"]
     return container(location.account_url, location.container, arm.cloud, key=key)
+
+
+def open_located(arm: ArmClient, uri: str, *, shared_key: bool = False) -> tuple[BlobLocation, ContainerClient]:
+    """Where `uri` lies, and its container. Raises Refusal as `locate`."""
+    location = locate(arm, uri)
+    return location, open_container(arm, location, shared_key=shared_key)

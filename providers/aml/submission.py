@@ -16,15 +16,30 @@ from urllib.parse import urlsplit
 from azure.storage.blob import ContainerClient
 
 from providers.arm import Progress
-from providers.arm.errors import ArmError
+from providers.arm.errors import ArmError, BadAnswer
 from providers.blob import BlobMissing, delete_blob, put_if_absent, read_text
 
 from .datastore import BlobLocation
+from .job import created_of
 from .refusal import Refusal
 from .workspace import Workspace
 
+_CLOCKS_APART = 60.0
+"""Seconds by which this machine's clock may be ahead of the service's."""
 LISTING = 30.0
 """Seconds within which a job that was started is taken to appear in the endpoint's list. Assumed, not documented."""
+
+
+SCORE = "score"
+"""What the one output of a model's job is called."""
+
+
+@dataclass(frozen=True)
+class Output:
+    type: str
+    """In the service's word: UriFile or UriFolder."""
+    uri: str | None = None
+    """Where it goes; None for the attempt's own place."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class Attempt:
     base_uri: str
     base: BlobLocation
     output_file_name: str
+    outputs: Mapping[str, Output] = field(default_factory=lambda: {SCORE: Output("UriFile")})
 
     def note(self, name: str) -> str:
         """Blob path of one of this attempt's notes; each is written once."""
@@ -46,8 +62,21 @@ class Attempt:
         return f"{self.base.path.rstrip('/')}/{self.number}"
 
     @property
+    def uri(self) -> str:
+        """Datastore uri of the attempt's place."""
+        return f"{self.base_uri.rstrip('/')}/{self.number}"
+
+    @property
+    def output_uris(self) -> dict[str, str]:
+        """Name of each output -> where it goes: the score a file, what a pipeline writes a folder of its name."""
+        return {
+            name: each.uri or f"{self.uri}/{self.output_file_name if each.type == 'UriFile' else f'{name}/'}"
+            for name, each in self.outputs.items()
+        }
+
+    @property
     def predictions_uri(self) -> str:
-        return f"{self.base_uri.rstrip('/')}/{self.number}/{self.output_file_name}"
+        return self.output_uris[SCORE]
 
     @property
     def predictions_path(self) -> str:
@@ -69,17 +98,40 @@ class Submission:
     output_file_name: str
     container: ContainerClient
     """That of `base`."""
+    outputs: Mapping[str, Output] = field(default_factory=lambda: {SCORE: Output("UriFile")})
+    mark: str = ""
+    """A tag of the job that holds which attempt it is, beside its output path; empty for none."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Other members of the request's `properties`, in the service's names."""
     progress: Progress = lambda _: None  # nobody is told
 
     def attempt(self, number: int) -> Attempt:
-        return Attempt(number, self.base_uri, self.base, self.output_file_name)
+        return Attempt(number, self.base_uri, self.base, self.output_file_name, self.outputs)
 
     def request(self, attempt: Attempt) -> dict[str, Any]:
         """The body that starts the attempt's job."""
-        output = {"score": {"jobOutputType": "UriFile", "uri": attempt.predictions_uri}}
-        return {"properties": {"inputData": dict(self.input_data), "outputData": output, **self.settings}}
+        uris = attempt.output_uris
+        outputs = {name: {"jobOutputType": each.type, "uri": uris[name]} for name, each in self.outputs.items()}
+        asked: dict[str, Any] = {"inputData": dict(self.input_data), "outputData": outputs, **self.settings}
+        if self.mark:
+            asked["tags"] = {**asked.get("tags", {}), self.mark: attempt.path}
+        return {"properties": asked}
+
+    def is_of(self, job: Mapping[str, Any], attempt: Attempt, submitted: float) -> bool:
+        """Whether a job of the endpoint's list is this attempt's: it writes to its place, or carries its mark.
+
+        Where the caller chose the place, earlier jobs may have written there, too: only one that was created since
+        `submitted` (seconds since the epoch) can be it.
+        """
+        tags = (job.get("properties") or {}).get("tags") or {}
+        if self.mark and tags.get(self.mark) == attempt.path:
+            return True
+        created = created_of(job)
+        young = created is None or created > submitted - _CLOCKS_APART
+        return any(
+            writes_to(job, uri) and (self.outputs[name].uri is None or young)
+            for name, uri in attempt.output_uris.items()
+        )
 
 
 Stands = Callable[[Attempt, str], bool]
@@ -146,7 +198,7 @@ def _start(submission: Submission, attempt: Attempt) -> str | None:
             headers=chosen,
             idempotent=False,
         )
-        name = str(answer.body["name"])
+        name = _name_in(answer.body)
     except ArmError as error:
         if not error.maybe_carried_out:
             # The service said no: nothing was started, and no note may say that something was.
@@ -157,6 +209,14 @@ def _start(submission: Submission, attempt: Attempt) -> str | None:
             raise
         return found
     write_note(submission, attempt, "job", name)
+    return name
+
+
+def _name_in(answer: Any) -> str:
+    """The new job's name. An answer without one is none: the job may have been started all the same."""
+    name = answer.get("name") if isinstance(answer, dict) else None
+    if not isinstance(name, str) or not name:
+        raise BadAnswer("the scoring host took the job and did not say its name", status=201, operation="POST")
     return name
 
 
@@ -175,7 +235,7 @@ def _started_unnoticed(submission: Submission, attempt: Attempt, submitted: floa
     """The job that writes to this attempt's place, where a note says that one may have been started."""
     while True:
         for job in submission.workspace.jobs_of(submission.endpoint_id):
-            if writes_to(job, attempt.predictions_uri):
+            if submission.is_of(job, attempt, submitted):
                 write_note(submission, attempt, "job", str(job["name"]))
                 return str(job["name"])
         left = submitted + LISTING - time.time()

@@ -241,6 +241,12 @@ class ArmClient:
         """
         return self._wire.fetch(url, limit, Deadline(deadline, self._clock))
 
+    def fetch_bytes(
+        self, url: str, *, start: int = 0, limit: int = _TEXT_LIMIT, deadline: float = READ_DEADLINE
+    ) -> bytes:
+        """As `fetch_text`, of a file that grows: at most `limit` bytes from byte `start` on, none beyond its end."""
+        return self._wire.fetch_from(url, start, limit, Deadline(deadline, self._clock))
+
     def exclusive(self, arm_id: str | ArmId) -> AbstractContextManager[bool]:
         """A lock of this process for one resource, so that writes to it and to its children do not collide.
 

@@ -57,6 +57,15 @@ class Request:
     """Sent along, so that an answer that never came can still be found in Azure's logs."""
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Which part of a file is wanted: `limit` bytes from `start` on, or the last ones."""
+
+    limit: int
+    last: bool
+    start: int = 0
+
+
 class Wire:
     """Safe between threads."""
 
@@ -106,16 +115,14 @@ class Wire:
 
     def fetch(self, url: str, limit: int, deadline: Deadline) -> str:
         """The last `limit` bytes of what an https link of this cloud gives without a token, as text."""
-        if not self._cloud.admits_unsigned(url):
-            raise foreign(self._cloud, url, "a request for a file")
-        where = url.split("?", maxsplit=1)[0]
-        return self._retried(
-            lambda: self._fetched(url, where, limit, deadline),
-            deadline,
-            attempts=ATTEMPTS,
-            idempotent=True,
-            arm_id=where,
-        )
+        kept, dropped = self._fetch(url, _Kept(limit, last=True), deadline)
+        text = kept.decode("utf-8-sig", errors="replace")
+        return f"[the first {dropped} bytes are left out]\n{text}" if dropped else text
+
+    def fetch_from(self, url: str, start: int, limit: int, deadline: Deadline) -> bytes:
+        """The `limit` bytes at most that such a link gives from byte `start` on; none where it ends there."""
+        kept, _ = self._fetch(url, _Kept(limit, last=False, start=start), deadline)
+        return kept
 
     def close(self) -> None:
         self._http.close()
@@ -186,15 +193,34 @@ class Wire:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise _network_error(error, request.verb, request.url, request.arm_id, request.correlation) from error
 
-    def _fetched(self, url: str, where: str, limit: int, deadline: Deadline) -> str:
+    def _fetch(self, url: str, part: _Kept, deadline: Deadline) -> tuple[bytes, int]:
+        """The part's bytes, and how many before them were dropped."""
+        if not self._cloud.admits_unsigned(url):
+            raise foreign(self._cloud, url, "a request for a file")
+        where = url.split("?", maxsplit=1)[0]
+        return self._retried(
+            lambda: self._fetched(url, where, part, deadline),
+            deadline,
+            attempts=ATTEMPTS,
+            idempotent=True,
+            arm_id=where,
+        )
+
+    def _fetched(self, url: str, where: str, part: _Kept, deadline: Deadline) -> tuple[bytes, int]:
         timeout = httpx.Timeout(min(STALL, max(deadline.remaining, 1.0)), connect=_CONNECT)
+        headers = {"Accept": "*/*", **({"Range": f"bytes={part.start}-"} if part.start else {})}
         kept = bytearray()
         dropped = 0
         try:
-            with self._http.stream("GET", url, timeout=timeout, headers={"Accept": "*/*"}) as got:
+            with self._http.stream("GET", url, timeout=timeout, headers=headers) as got:
+                # A host that knows no ranges gives what comes before, too.
+                limit = part.limit + (part.start if got.status_code == 200 else 0)
                 for chunk in got.iter_bytes():
                     kept += chunk
                     surplus = max(0, len(kept) - limit)
+                    if surplus and not part.last:
+                        del kept[limit:]
+                        break
                     dropped += surplus
                     del kept[:surplus]
                     if deadline.remaining <= 0:
@@ -203,12 +229,16 @@ class Wire:
                         )
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise _network_error(error, "GET", where, where) from error
-        text = kept.decode("utf-8-sig", errors="replace")
+        if got.status_code == 416 and part.start:
+            return b"", 0  # nothing was added since
         if got.status_code >= 300:
+            text = kept.decode("utf-8-sig", errors="replace")
             refused = error_of(got.status_code, got.headers, text, arm_id=where, operation="GET")
             refused.retry_after = retry_after(got.headers)
             raise refused
-        return f"[the first {dropped} bytes are left out]\n{text}" if dropped else text
+        if got.status_code == 200:
+            del kept[: part.start]
+        return bytes(kept), dropped
 
 
 def _encoded(request: Request) -> bytes | None:

@@ -1,6 +1,7 @@
 """Folders and blobs: a scan that touches no network, uploads that can be broken off, and small reads."""
 
 from .container import Blob, container, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes, read_text
+from .download import Plan, Wanted, download, plan, target_below
 from .errors import BlobError, BlobMissing
 from .folder import FileEntry, Folder, FolderError, manifest, scan, summary
 from .upload import Uploaded, delete_prefix, exists, recorded, upload
@@ -12,19 +13,24 @@ __all__ = [
     "FileEntry",
     "Folder",
     "FolderError",
+    "Plan",
     "Uploaded",
+    "Wanted",
     "container",
     "delete_below",
     "delete_blob",
     "delete_prefix",
+    "download",
     "exists",
     "list_blobs",
     "manifest",
+    "plan",
     "put_if_absent",
     "read_bytes",
     "read_text",
     "recorded",
     "scan",
     "summary",
+    "target_below",
     "upload",
 ]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from random import random
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline.transport import HttpTransport
-from azure.storage.blob import ContainerClient, ExponentialRetry
+from azure.storage.blob import BlobPrefix, ContainerClient, ExponentialRetry
 
 from providers.arm import credentials
 from providers.arm.clouds import PUBLIC, Cloud
@@ -34,6 +35,10 @@ class Blob:
     size: int
     sha256: str
     etag: str
+    md5: bytes | None = None
+    """What the service keeps of the whole content; None for a blob that was put together from blocks, say."""
+    modified: datetime | None = None
+    """UTC."""
 
 
 class _Retry(ExponentialRetry):
@@ -106,7 +111,22 @@ def list_blobs(container: ContainerClient, prefix: str) -> Iterator[Blob]:
             if noted.get("hdi_isfolder") == "true":
                 continue  # a folder of an account with hierarchical names: no content
             # A listing gives the tag bare, and conditions take it in quotes.
-            yield Blob(item.name, item.size or 0, noted.get("sha256", ""), '"{}"'.format((item.etag or "").strip('"')))
+            yield Blob(
+                item.name,
+                item.size or 0,
+                noted.get("sha256", ""),
+                '"{}"'.format((item.etag or "").strip('"')),
+                bytes(item.content_settings.content_md5) if item.content_settings.content_md5 else None,
+                item.last_modified,
+            )
+
+
+def list_folders(container: ContainerClient, prefix: str) -> Iterator[str]:
+    """The folders directly below `prefix`, which ends with a slash; each ends with one, too."""
+    with translated("list blobs", _where(container, prefix)):
+        for item in container.walk_blobs(name_starts_with=prefix, delimiter="/"):
+            if isinstance(item, BlobPrefix):
+                yield item.name
 
 
 def read_bytes(container: ContainerClient, path: str, limit: int) -> bytes:

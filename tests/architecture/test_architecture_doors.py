@@ -2,18 +2,20 @@
 
 import ast
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("components", "lab", "policy", "providers", "reviews", "stacks")
+ROOMS = ("components", "jobs", "lab", "policy", "providers", "reviews", "stacks")
 # Room -> rooms of ours that it may import; what is longer wins.
 ALLOWED = {
     "__main__": {"components", "providers", "stacks"},
     "stacks": {"components", "providers"},
     "components": {"providers"},
+    "jobs": {"providers", "stacks"},
     "providers": set(),
     "lab": set(),
     "policy": set(),
@@ -45,6 +47,15 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             yield ".".join([*base, *([node.module] if node.module else [])])
+
+
+def names(path: Path) -> Iterator[str]:
+    """As `imports`, with `from package import name` as `package.name`."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def test_no_arrow_points_back() -> None:
@@ -79,6 +90,36 @@ def test_inner_rooms_of_providers_know_no_kind(room: str) -> None:
     assert wrong == []
 
 
+def test_jobs_use_what_knows_no_pulumi() -> None:
+    """Rooms of providers, and of stacks what reads a deployed stack's outputs."""
+    allowed = (
+        *("providers.arm", "providers.blob", "providers.aml", "providers.checks", "providers.explanations"),
+        *("stacks.outputs", "stacks.engine"),
+    )
+
+    wrong = [
+        f"{path} imports {name}"
+        for path in product()
+        if path.parts[0] == "jobs"
+        for name in names(path)
+        if name.startswith(("providers", "stacks")) and not name.startswith(allowed)
+    ]
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, jobs.__main__; print('pulumi' in sys.modules, 'matplotlib' in sys.modules)",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert wrong == []
+    assert loaded.stdout.split() == ["False", "False"]
+
+
 @pytest.mark.parametrize("room", ["arm", "blob", "aml"])
 def test_inner_rooms_of_providers_know_no_pulumi(room: str) -> None:
     wrong = [str(p) for p in product() if p.parts[:2] == ("providers", room) for n in imports(p) if "pulumi" in n]
@@ -104,6 +145,7 @@ def test_the_environment_is_read_in_named_places_alone() -> None:
     """In the product: sign-in, the debug switch, the front of the engines, a check script's scrubbed environment."""
     allowed = {
         "providers/arm/credentials.py",
+        "jobs/__main__.py",
         "providers/dynamic_host.py",
         "providers/aml/predictions.py",
         "reviews/__main__.py",

@@ -296,3 +296,14 @@ def test_certificates_are_checked() -> None:
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     arm.close()
+
+
+def test_a_file_that_grows_is_read_on_from_where_it_was_left() -> None:
+    far = Far(httpx.Response(206, content=b"more"), httpx.Response(416), httpx.Response(200, content=b"all of it"))
+    arm = client_of(far)
+
+    found = [arm.fetch_bytes(LOG, start=7) for _ in range(2)]
+
+    assert found == [b"more", b""]
+    assert far.requests[0].headers["range"] == "bytes=7-"
+    assert arm.fetch_bytes(LOG, limit=3) == b"all"
