@@ -9,16 +9,17 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 from azure.core.exceptions import AzureError
 
 from lab import identity
 from lab.authority import Certificates
-from lab.azurite_package import END_WITH_PARENT
+from lab.azurite_package import PRELOAD
 from lab.errors import LabError
 from lab.home import Home, write_private
 from lab.processes import end
@@ -27,6 +28,9 @@ _log = logging.getLogger("lab.azurite")
 _LISTENS = re.compile(r"successfully listens on https://127\.0\.0\.1:(\d+)")
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
+SERVE_SECONDS = 10.0
+HAS_ACCOUNTS = "lab: the accounts are taken over"
+"""What preload.js says when Azurite has the accounts that it was told."""
 RESTARTS, RESTART_WINDOW_SECONDS = 5, 300.0
 """At most so many restarts in so many seconds; then Azurite stays down and the proxy says so to each client."""
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR")
@@ -44,7 +48,7 @@ class AzuriteCommand:
     def line(self, port: int) -> list[str]:
         """The command; port 0 lets the system choose one, and Azurite says which."""
         return [
-            *(str(self.node), "--require", str(END_WITH_PARENT), str(self.script)),
+            *(str(self.node), "--require", str(PRELOAD), str(self.script)),
             *("--silent", "--disableTelemetry", "--skipApiVersionCheck", "--oauth", "basic"),
             *("--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(self.data)),
             *("--cert", str(self.certificates.server), "--key", str(self.certificates.key)),
@@ -69,7 +73,11 @@ class Azurite:
         self._home = home
         self._prepare = prepare
         self._environ = {name: environ[name] for name in _PASSED_ON if name in environ}
-        self._environ["AZURITE_ACCOUNTS"] = f"{identity.STORAGE_ACCOUNT}:{storage_key}"
+        self._key = storage_key
+        self._accounts: Sequence[str] = (identity.STORAGE_ACCOUNT,)
+        self._serving = threading.Lock()
+        self._hears = threading.Condition()
+        self._said = ""
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -90,6 +98,18 @@ class Azurite:
         self._watcher.start()
         return self.port
 
+    def serve(self, accounts: Sequence[str]) -> None:
+        """Make these accounts, all with the one key, the ones that Azurite has, without a restart.
+
+        Raises LabError: it did not say within 10 s that it has them.
+        """
+        with self._serving:
+            with self._lock:
+                self._accounts = tuple(accounts)
+                process = self._process
+            if process is not None and process.stdin is not None and self._said != self._accounts_text():
+                self._tell(process, process.stdin)
+
     def stop(self) -> None:
         """End it so that it saves its tables, then for certain."""
         self._stopping.set()
@@ -106,9 +126,9 @@ class Azurite:
                 raise LabError("the lab is stopping")
             process = subprocess.Popen(  # noqa: S603 - node and arguments of our own
                 self._command.line(port),
-                env=self._environ,
+                env={**self._environ, "AZURITE_ACCOUNTS": self._accounts_text()},
                 cwd=self._command.data,
-                stdin=subprocess.PIPE,  # its end tells Azurite that the daemon is gone (end_with_parent.js)
+                stdin=subprocess.PIPE,  # its end tells Azurite that the daemon is gone (preload.js)
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -119,8 +139,10 @@ class Azurite:
         words: deque[str] = deque(maxlen=20)
         listening = threading.Event()
         ports: list[int] = []
+        with self._hears:
+            self._said = ""
         threading.Thread(
-            target=_read_output, args=(process, words, ports, listening), name="azurite-output", daemon=True
+            target=_read_output, args=(process, words, ports, listening, self._hear), name="azurite-output", daemon=True
         ).start()
         if listening.wait(START_SECONDS) and ports:
             self._prepare(ports[0])
@@ -128,6 +150,31 @@ class Azurite:
             return ports[0]
         _end(process)
         raise LabError(f"Azurite did not start: {' '.join(words).strip() or 'it said nothing'}")
+
+    def _tell(self, process: subprocess.Popen[str], stdin: IO[str]) -> None:
+        with self._hears:
+            try:
+                stdin.write(f"{self._accounts_text()}\n")
+                stdin.flush()
+            except (OSError, ValueError):
+                return  # it ended; the one that is started in its place has them from its birth
+            heard = self._hears.wait_for(
+                lambda: self._said == self._accounts_text() or process.poll() is not None, SERVE_SECONDS
+            )
+        if not heard:
+            raise LabError("Azurite did not take over a new list of storage accounts")
+
+    def _accounts_text(self) -> str:
+        return ";".join(f"{account}:{self._key}" for account in self._accounts)
+
+    def _hear(self, line: str) -> bool:
+        """Whether a line was Azurite's word that it has the accounts that it was told last."""
+        if line != HAS_ACCOUNTS:
+            return False
+        with self._hears:
+            self._said = self._accounts_text()
+            self._hears.notify_all()
+        return True
 
     def _watch(self) -> None:
         restarts: deque[float] = deque(maxlen=RESTARTS)
@@ -152,12 +199,18 @@ class Azurite:
 
 
 def _read_output(
-    process: subprocess.Popen[str], words: deque[str], ports: list[int], listening: threading.Event
+    process: subprocess.Popen[str],
+    words: deque[str],
+    ports: list[int],
+    listening: threading.Event,
+    hear: Callable[[str], bool],
 ) -> None:
     """Log what Azurite says until it ends; note the port when it says it. `listening` is set then, or at the end."""
     assert process.stdout is not None  # noqa: S101 - given as a pipe above
     with process.stdout:
         for line in process.stdout:
+            if hear(line.strip()):
+                continue
             words.append(line.strip())
             _log.info("azurite: %s", line.rstrip())
             match = _LISTENS.search(line)

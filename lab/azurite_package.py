@@ -16,7 +16,7 @@ from lab.registries import npm_environment
 
 _FILES = Path(__file__).with_name("azurite_npm")
 _SCRIPT = Path("node_modules/azurite/dist/src/blob/main.js")
-END_WITH_PARENT = _FILES / "end_with_parent.js"
+PRELOAD = _FILES / "preload.js"
 
 
 def installed_azurite(cache: Path) -> Path | None:

@@ -29,7 +29,8 @@ from lab.authority import Certificates, certificates_in
 from lab.azurite import Azurite, AzuriteCommand
 from lab.azurite_package import ensure_azurite
 from lab.emulator.app import Emulator, create_app
-from lab.emulator.blob_door import is_closed
+from lab.emulator.blob_door import is_open
+from lab.emulator.blobs import AzuriteBlobs
 from lab.emulator.config import EmulatorConfig
 from lab.errors import LabError
 from lab.home import Facts, Home, Secrets, last_ports, secrets_of, write_facts
@@ -104,10 +105,11 @@ def _run(home: Home, tell: Callable[[str, object], None], told_all: Callable[[],
         for text in moved_ports(ports, asdict(facts)):
             _log.warning(text)
             tell("note", text)
-        app = create_app(_config(home, facts, secrets, certificates))
+        config = _config(home, facts, secrets, certificates)
+        app = create_app(config, blobs=AzuriteBlobs(config, azurite.serve))
         proxy = Proxy(
             proxy_listener,
-            router(facts, blobs_closed=lambda: is_closed(app.cloud, time.time())),
+            router(facts, opens=lambda host: is_open(app.cloud, host, time.time())),
             refused=lambda method, url: app.cloud.log.add_refusal(method, url, time.time()),
         )
 
@@ -159,14 +161,19 @@ def moved_ports(before: Mapping[str, int], now: Mapping[str, object]) -> Iterato
             )
 
 
-def router(facts: Facts, *, blobs_closed: Callable[[], bool]) -> Callable[[str, int], int | None]:
-    """Where the proxy leads to, on this machine; blob storage ends at the emulator as long as it is to be closed."""
+def router(facts: Facts, *, opens: Callable[[str], bool | None]) -> Callable[[str, int], int | None]:
+    """Where the proxy leads to, on this machine.
+
+    `opens`: whether a blob host is open to the lab's principal, None where there is no such account. One that is not
+    open ends at the emulator, which says what Azure says.
+    """
     ports = {Destination.EMULATOR: facts.emulator_port, Destination.BLOBS: facts.azurite_port}
 
     def route(host: str, port: int) -> int | None:
         end = destination(host, port)
-        if end is Destination.BLOBS and blobs_closed():
-            end = Destination.EMULATOR
+        if end is Destination.BLOBS:
+            open_now = opens(host)
+            end = None if open_now is None else Destination.BLOBS if open_now else Destination.EMULATOR
         return None if end is None else ports[end]
 
     return route

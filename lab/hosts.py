@@ -10,9 +10,10 @@ from lab import identity
 INFERENCE_REGIONS = (identity.LOCATION, "eastus2", "westus2", "westeurope", "northeurope")
 """Regions whose scoring hosts end in the lab. A certificate's wildcard stands for one label, so each is named."""
 
-BLOB_HOST = f"{identity.STORAGE_ACCOUNT}.blob.core.windows.net"
+_BLOB_SUFFIX = ".blob.core.windows.net"
 
 EMULATED = frozenset({"management.azure.com", "login.microsoftonline.com", "login.windows.net", "ml.azure.com"})
+_ACCOUNT = r"[a-z0-9]{3,24}"
 _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _EMULATED_PATTERNS = (
     re.compile(rf"{_LABEL}(\.api)?\.azureml\.ms"),
@@ -43,18 +44,24 @@ def destination(host: str, port: int) -> Destination | None:
     name = host.lower().rstrip(".")
     if port != 443:
         return None
-    if name == BLOB_HOST:
+    if blob_account(name):
         return Destination.BLOBS
     if name in EMULATED or any(pattern.fullmatch(name) for pattern in _EMULATED_PATTERNS):
         return Destination.EMULATOR
     return None
 
 
+def blob_account(host: str) -> str:
+    """The storage account that a host name is for, empty for any other host. Whether there is one is not said here."""
+    name = host.lower().rstrip(".").removesuffix(_BLOB_SUFFIX)
+    return name if re.fullmatch(_ACCOUNT, name) and host.lower().rstrip(".").endswith(_BLOB_SUFFIX) else ""
+
+
 def refusal(host: str, port: int) -> str:
     """One line that says what the lab refuses, and why."""
     where = printable(host) if port == 443 else f"{printable(host)}:{port}"
-    if where.lower().endswith(".blob.core.windows.net"):
-        return f"the lab refuses {where}: its one storage account is {identity.STORAGE_ACCOUNT}"
+    if where.lower().endswith(_BLOB_SUFFIX):
+        return f"the lab refuses {where}: it has no storage account of that name; its own is {identity.STORAGE_ACCOUNT}"
     return f"the lab refuses {where}: nothing leaves the lab, and it has no such host"
 
 

@@ -15,7 +15,7 @@ from lab.azure_native.values import JSON, RefusedError, plain
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 BODY = frozenset({"identity", "kind", "location", "managedBy", "placement", "properties", "sku", "tags", "zones"})
-"""Inputs that are members of the body itself."""
+"""Inputs that are members of the body itself, of most types."""
 GROUP = f"/subscriptions/{identity.SUBSCRIPTION_ID}/resourceGroups/{{resourceGroupName}}"
 WORKSPACE = GROUP + "/providers/Microsoft.MachineLearningServices/workspaces/{workspaceName}"
 ENVIRONMENT = ("autoRebuild", "build", "condaFile", "image", "inferenceConfig", "isAnonymous", "osType")
@@ -33,6 +33,9 @@ class Kind:
     delete_query: Mapping[str, str] = field(default_factory=dict)
     flat: Mapping[str, str] | None = None
     """Not None if the SDK shows the body's `properties` at its top: names of the SDK -> other names on the wire."""
+
+    top: frozenset[str] = BODY
+    """Inputs that are members of the body itself."""
 
     @property
     def parameters(self) -> list[str]:
@@ -56,8 +59,8 @@ class Kind:
 
     def request(self, inputs: JSON) -> tuple[JSON, JSON]:
         """Query and body of PUT."""
-        others = {name: inputs[name] for name in inputs.keys() - BODY - {*self.parameters, "azureApiVersion"}}
-        body = {name: value for name, value in inputs.items() if name in BODY}
+        others = {name: inputs[name] for name in inputs.keys() - self.top - {*self.parameters, "azureApiVersion"}}
+        body = {name: _on_the_wire(name, value) for name, value in inputs.items() if name in self.top}
         query = {"api-version": self.api_version}
         if self.flat is None:
             return query | others, body
@@ -72,6 +75,12 @@ class Kind:
         return shown | {"azureApiVersion": self.api_version}
 
 
+def _on_the_wire(name: str, value: Any) -> Any:
+    """The SDK lists user-assigned identities; the API has them as names of a mapping."""
+    listed = value.get("userAssignedIdentities") if name == "identity" else None
+    return value | {"userAssignedIdentities": {each: {} for each in listed}} if isinstance(listed, list) else value
+
+
 TABLE: dict[str, Kind] = {
     "machinelearningservices:Compute": Kind(
         WORKSPACE + "/computes/{computeName}", "2025-12-01", delete_query={"underlyingResourceAction": "Delete"}
@@ -83,6 +92,36 @@ TABLE: dict[str, Kind] = {
     ),
     "machinelearningservices:Datastore": Kind(WORKSPACE + "/datastores/{name}", "2025-12-01"),
     "machinelearningservices:Workspace": Kind(WORKSPACE, "2025-12-01", flat={}),
+    "managedidentity:UserAssignedIdentity": Kind(
+        GROUP + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}",
+        "2023-01-31",
+        ("location",),
+        flat={},
+    ),
+    "operationalinsights:Workspace": Kind(
+        GROUP + "/providers/Microsoft.OperationalInsights/workspaces/{workspaceName}",
+        "2023-09-01",
+        ("location",),
+        flat={},
+        top=BODY - {"sku"},
+    ),
+    "applicationinsights:Component": Kind(
+        GROUP + "/providers/Microsoft.Insights/components/{resourceName}",
+        "2020-02-02",
+        flat={
+            "applicationType": "Application_Type",
+            "disableLocalAuth": "DisableLocalAuth",
+            "ingestionMode": "IngestionMode",
+            "retentionInDays": "RetentionInDays",
+            "workspaceResourceId": "WorkspaceResourceId",
+        },
+    ),
+    "containerregistry:Registry": Kind(
+        GROUP + "/providers/Microsoft.ContainerRegistry/registries/{registryName}",
+        "2023-01-01-preview",
+        ("location",),
+        flat={},
+    ),
     "resources:ResourceGroup": Kind(GROUP, "2024-03-01", ("location",)),
     "storage:StorageAccount": Kind(
         GROUP + "/providers/Microsoft.Storage/storageAccounts/{accountName}",

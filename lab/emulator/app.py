@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import sqlite3
 import time
 import uuid
@@ -20,7 +21,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from lab import identity
-from lab.emulator import arm, blob_door, control, entra, run_history, scoring
+from lab.emulator import arm, blob_door, control, entra, run_history, scoring, storage_accounts
 from lab.emulator.blobs import AzuriteBlobs, BlobStorage
 from lab.emulator.call import EMPTY, Call, Reply
 from lab.emulator.cloud import Cloud, make_cloud
@@ -31,13 +32,16 @@ from lab.emulator.executions import Executions
 from lab.emulator.full_disk import said_of_full_disk
 from lab.emulator.operations import settle
 from lab.emulator.timestamps import compact
-from lab.hosts import BLOB_HOST
+from lab.hosts import blob_account
 
 _log = logging.getLogger("lab.emulator")
 _STEP_SECONDS = 0.2
 _TROUBLE_SECONDS = 2.0
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
-_BLOCKING = ("/_lab/status", "/startpendingupload")
+_BLOCKING = re.compile(
+    r"/_lab/status|.*/startpendingupload"
+    r"|.*/resourcegroups/[^/]+(/providers/microsoft\.(storage/storageaccounts|machinelearningservices/workspaces)/[^/]+)?"
+)
 """Paths that wait for Azurite: handled in a worker thread, so that the rest goes on."""
 
 
@@ -86,6 +90,7 @@ def create_app(
 
     app = Emulator(routes=[Mount("/", app=_Door(cloud))], lifespan=lifespan)
     app.cloud = cloud
+    cloud.blobs.serve(storage_accounts.names(cloud))
     return app
 
 
@@ -150,7 +155,7 @@ class _Door:
     async def _handle(self, call: Call) -> Reply:
         try:
             settle(self._cloud.store, call.now)
-            if call.path.lower().endswith(_BLOCKING):
+            if _BLOCKING.fullmatch(call.path.lower().rstrip("/")):
                 return await anyio.to_thread.run_sync(_route, self._cloud, call)
             return _route(self._cloud, call)
         except AzureError as error:
@@ -177,7 +182,7 @@ def _route(cloud: Cloud, call: Call) -> Reply:
         return scoring.answer(cloud, call)
     if call.host == f"{identity.LOCATION}.api.azureml.ms":
         return run_history.answer(cloud, call)
-    if call.host == BLOB_HOST:
+    if blob_account(call.host):
         return blob_door.answer(cloud, call)
     raise unknown(f"the host '{call.host}'")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lab import identity
@@ -14,9 +15,16 @@ from lab.emulator import (
     datastores,
     deployments,
     endpoints,
+    ids,
     jobs,
+    key_vaults,
     operations,
+    resource_groups,
     resource_manager,
+    role_assignments,
+    storage_accounts,
+    tracked,
+    workspace_changes,
     workspaces,
 )
 from lab.emulator.asset_kinds import KINDS
@@ -25,7 +33,7 @@ from lab.emulator.entra import ARM_AUDIENCES, require_token
 from lab.emulator.errors import arm_error, unknown
 from lab.emulator.ids import PROVIDER
 from lab.emulator.refused import refusal
-from lab.emulator.routes import RouteTable
+from lab.emulator.routes import Found, RouteTable
 
 if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
@@ -95,16 +103,22 @@ _ROUTES: RouteTable[Handler] = RouteTable(
         ("GET", f"{_SUBSCRIPTION}/providers", resource_manager.list_providers(API_VERSIONS)),
         ("GET", f"{_SUBSCRIPTION}/providers/{{provider}}", resource_manager.get_provider(API_VERSIONS)),
         ("GET", f"{_SUBSCRIPTION}/resources", resource_manager.list_resources),
-        ("GET", f"{_SUBSCRIPTION}/resourceGroups", workspaces.list_groups),
-        ("GET", _GROUP, workspaces.get_group),
+        ("GET", f"{_SUBSCRIPTION}/resourceGroups", resource_groups.list_groups),
+        ("GET", _GROUP, resource_groups.get_group),
+        ("PUT", _GROUP, resource_groups.put_group),
+        ("DELETE", _GROUP, resource_groups.delete_group),
         ("GET", f"{_GROUP}/resources", resource_manager.list_resources),
         ("GET", f"{_GROUP}/providers/{PROVIDER}/workspaces", workspaces.list_workspaces),
         ("GET", f"{_SUBSCRIPTION}/providers/{PROVIDER}/workspaces", workspaces.list_workspaces),
         ("GET", _WORKSPACE, workspaces.get_workspace),
+        ("PUT", _WORKSPACE, workspace_changes.put_workspace),
+        ("DELETE", _WORKSPACE, workspace_changes.delete_workspace),
         ("POST", f"{_WORKSPACE}/listStorageAccountKeys", workspaces.list_account_keys),
         ("GET", f"{_LOCATION}/mfeOperationsStatus/{{operation}}", operations.status),
         ("GET", f"{_LOCATION}/mfeOperationResults/{{operation}}", operations.result),
         ("GET", f"{_LOCATION}/computeOperationsStatus/{{operation}}", operations.compute_status),
+        ("GET", f"{_LOCATION}/workspaceOperationsStatus/{{operation}}", operations.status),
+        ("GET", f"{_LOCATION}/workspaceOperationResults/{{operation}}", operations.result),
         ("GET", f"{_WORKSPACE}/batchEndpoints", endpoints.list_endpoints),
         ("PUT", _ENDPOINT, endpoints.put_endpoint),
         ("GET", _ENDPOINT, endpoints.get_endpoint),
@@ -132,6 +146,31 @@ _ROUTES: RouteTable[Handler] = RouteTable(
         ("POST", f"{_WORKSPACE}/jobs/{{job}}/cancel", jobs.cancel_job),
     ]
 )
+_VAULTS = f"{_SUBSCRIPTION}/providers/Microsoft.KeyVault"
+_DELETED_VAULT = f"{_VAULTS}/locations/{{location}}/deletedVaults/{{name}}"
+_NEIGHBOURS: RouteTable[Handler] = RouteTable(
+    [
+        ("GET", f"{_VAULTS}/deletedVaults", key_vaults.list_deleted),
+        ("GET", _DELETED_VAULT, key_vaults.get_deleted),
+        ("POST", f"{_DELETED_VAULT}/purge", key_vaults.purge),
+        (
+            "POST",
+            f"{_GROUP}/providers/Microsoft.Storage/storageAccounts/{{name}}/listKeys",
+            storage_accounts.list_keys,
+        ),
+        *(
+            (method, f"{_GROUP}/providers/{kind.type}{tail}", partial(handler, kind=kind))
+            for kind in tracked.KINDS
+            for method, tail, handler in (
+                ("GET", "", tracked.listed),
+                ("GET", "/{name}", tracked.get),
+                ("PUT", "/{name}", tracked.put),
+                ("DELETE", "/{name}", tracked.delete),
+            )
+        ),
+    ]
+)
+"""What workspaces stand on: types of other providers."""
 _ASSET_ROUTES: RouteTable[Handler] = RouteTable(
     [
         ("GET", f"{_WORKSPACE}/{{kind}}", assets.list_containers),
@@ -153,13 +192,15 @@ def answer(cloud: Cloud, call: Call) -> Reply:
     call = dataclasses.replace(call, path=re.sub("//+", "/", call.path))
     _check_subscription(call)
     _check_version(call)
-    found = _ROUTES.find(call.method, call.path)
+    roles = role_assignments.answer(cloud, call)
+    if roles is not None:
+        return roles
+    found = _ROUTES.find(call.method, call.path) or _NEIGHBOURS.find(call.method, call.path)
     if found is None:
         found = _ASSET_ROUTES.find(call.method, call.path)
         if found is None or not _is_asset(call, found.params["kind"].lower()):
             raise unknown(refusal(call.method, call.path) or f"{call.method} {call.path}")
-    _check_workspace(found.params.get("group"), found.params.get("workspace"))
-    return found.handler(cloud, dataclasses.replace(call, params=found.params))
+    return found.handler(cloud, dataclasses.replace(call, params=found.params, workspace=_workspace(cloud, found)))
 
 
 def _is_asset(call: Call, kind: str) -> bool:
@@ -194,13 +235,12 @@ def _check_version(call: Call) -> None:
     )
 
 
-def _check_workspace(group: str | None, workspace: str | None) -> None:
-    if group is not None and group.lower() != identity.RESOURCE_GROUP:
-        raise arm_error(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
-    if workspace is not None and workspace.lower() != identity.WORKSPACE:
-        raise arm_error(
-            404,
-            "ResourceNotFound",
-            f"The Resource 'Microsoft.MachineLearningServices/workspaces/{workspace}' under resource group "
-            f"'{group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
-        )
+def _workspace(cloud: Cloud, found: Found[Handler]) -> str:
+    """The id of the workspace that the route lies in, empty where it lies in none. Raises 404 for what is not there."""
+    group, workspace = found.params.get("group"), found.params.get("workspace")
+    if group is None or found.handler is resource_groups.put_group:
+        return ""
+    resource_groups.of(cloud, group)
+    if workspace is None or found.handler in (workspace_changes.put_workspace, workspace_changes.delete_workspace):
+        return ""
+    return str(workspaces.of(cloud, ids.workspace(group, workspace))["id"])

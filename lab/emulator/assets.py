@@ -8,9 +8,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
-from lab.emulator import ids
+from lab.emulator import ids, workspaces
 from lab.emulator.asset_kinds import ENVIRONMENT, KINDS, MODEL, MUTABLE, AssetKind
-from lab.emulator.blobs import HOST
+from lab.emulator.blobs import blob_host
 from lab.emulator.call import Call, Reply
 from lab.emulator.deleted_names import refuse_deleted, remember_deleted
 from lab.emulator.errors import AzureError, user_error
@@ -52,34 +52,34 @@ def put_version(cloud: Cloud, call: Call) -> Reply:
     kind, name, version = _named(call)
     _check_names(kind, name, version)
     properties = kind.written(read_body(kind.shape, call.json_object(), kind.noun)["properties"])
-    arm_id = _version_id(kind, name, version)
+    arm_id = _version_id(call, kind, name, version)
     old = cloud.store.get(arm_id)
     if old is None:
         refuse_deleted(cloud, call, arm_id, f"{kind.noun} '{name}' version '{version}'")
         body = _resource(arm_id, version, f"{kind.segment}/versions", properties, call.now)
-        cloud.store.put(kind.segment, _container_id(kind, name), body, call.now)
+        cloud.store.put(kind.segment, _container_id(call, kind, name), body, call.now)
         return Reply(201, body, _location(body, call))
     properties = _changed(cloud, kind, (name, version), old["properties"], properties)
     changed = properties != old["properties"]
     body = old | {"properties": properties}
     if changed:
         body["systemData"] = body["systemData"] | {"lastModifiedAt": seven_digits(call.now)}
-    cloud.store.put(kind.segment, _container_id(kind, name), body, call.now)
+    cloud.store.put(kind.segment, _container_id(call, kind, name), body, call.now)
     return Reply(kind.put_again, body, _location(body, call) if kind.put_again == 201 else {})
 
 
 def get_version(cloud: Cloud, call: Call) -> Reply:
     kind, name, version = _named(call)
-    body = cloud.store.get(_version_id(kind, name, version))
+    body = cloud.store.get(_version_id(call, kind, name, version))
     if body is None:
-        raise _no_version(kind, name, version)
+        raise _no_version(call, kind, name, version)
     return Reply(200, body)
 
 
 def delete_version(cloud: Cloud, call: Call) -> Reply:
     """200, or 204 for an absent one (specified)."""
     kind, name, version = _named(call)
-    arm_id = _version_id(kind, name, version)
+    arm_id = _version_id(call, kind, name, version)
     if cloud.store.get(arm_id) is None:
         return Reply(204)
     with cloud.store.together():
@@ -92,7 +92,7 @@ def list_versions(cloud: Cloud, call: Call) -> Reply:
     """The newest first. Filters: `listViewType`, `hash` with `hashVersion` (codes), `$top`, `$skip`."""
     kind, name = KINDS[call.params["kind"].lower()], call.params["name"]
     found = cloud.store.children(
-        kind.segment, _container_id(kind, name), older_than=call.now - cloud.plays.delayed_listing
+        kind.segment, _container_id(call, kind, name), older_than=call.now - cloud.plays.delayed_listing
     )
     found = [body for body in reversed(found) if _viewed(body, call)]
     if "hash" in call.query:
@@ -106,20 +106,22 @@ def put_container(cloud: Cloud, call: Call) -> Reply:
     kind, name = KINDS[call.params["kind"].lower()], call.params["name"]
     _check_names(kind, name, "1")
     given = read_body(_CONTAINER, call.json_object(), kind.noun)["properties"]
-    arm_id = _container_id(kind, name)
+    arm_id = _container_id(call, kind, name)
     old = cloud.store.get(arm_id)
     if old is None:
         refuse_deleted(cloud, call, arm_id, f"{kind.noun} container '{name}'")
     body = _resource(arm_id, name, kind.segment, given, call.now)
     if old is not None:
         body["systemData"] = old["systemData"] | {"lastModifiedAt": seven_digits(call.now)}
-    cloud.store.put(kind.container_kind, ids.WORKSPACE, body, call.now)
-    return Reply(200 if old else 201, _with_versions(cloud, kind, name, body), {} if old else _location(body, call))
+    cloud.store.put(kind.container_kind, call.workspace, body, call.now)
+    return Reply(
+        200 if old else 201, _with_versions(cloud, call, kind, name, body), {} if old else _location(body, call)
+    )
 
 
 def get_container(cloud: Cloud, call: Call) -> Reply:
     kind, name = KINDS[call.params["kind"].lower()], call.params["name"]
-    body = _container(cloud, kind, name)
+    body = _container(cloud, call, kind, name)
     if body is None:
         raise user_error(
             404, f"{kind.noun} container with name '{name}' was not found.", inner=("NotFound", "ContainerNotFound")
@@ -130,22 +132,23 @@ def get_container(cloud: Cloud, call: Call) -> Reply:
 def list_containers(cloud: Cloud, call: Call) -> Reply:
     """Containers that were put, and those that have a version."""
     kind = KINDS[call.params["kind"].lower()]
-    names = {arm_id.split("/")[-3].lower(): arm_id.split("/")[-3] for arm_id in cloud.store.ids(kind.segment)}
-    names |= {arm_id.split("/")[-1].lower(): arm_id.split("/")[-1] for arm_id in cloud.store.ids(kind.container_kind)}
+    there = [*cloud.store.ids(kind.segment), *cloud.store.ids(kind.container_kind)]
+    parts = [inside.split("/") for arm_id in there if (inside := ids.in_workspace(call.workspace, arm_id))]
+    names = {part[1].lower(): part[1] for part in parts}
     size, skip = bounds(call)
-    found = [body for name in names.values() if (body := _container(cloud, kind, name)) and _viewed(body, call)]
+    found = [body for name in names.values() if (body := _container(cloud, call, kind, name)) and _viewed(body, call)]
     return paged(call, found[skip : skip + size], more=len(found) > skip + size, size=size, skip=skip)
 
 
 def delete_container(cloud: Cloud, call: Call) -> Reply:
     """With its versions."""
     kind, name = KINDS[call.params["kind"].lower()], call.params["name"]
-    if _container(cloud, kind, name) is None:
+    if _container(cloud, call, kind, name) is None:
         return Reply(204)
-    versions = cloud.store.children(kind.segment, _container_id(kind, name))
+    versions = cloud.store.children(kind.segment, _container_id(call, kind, name))
     with cloud.store.together():
-        cloud.store.delete(_container_id(kind, name))
-        remember_deleted(cloud, call, _container_id(kind, name), *(version["id"] for version in versions))
+        cloud.store.delete(_container_id(call, kind, name))
+        remember_deleted(cloud, call, _container_id(call, kind, name), *(version["id"] for version in versions))
     return Reply(200)
 
 
@@ -153,19 +156,20 @@ def start_pending_upload(cloud: Cloud, call: Call) -> Reply:
     """A fresh container for a code upload, with a signed URL for it. Makes the container in the lab's storage."""
     given = read_body(_PENDING_UPLOAD, call.json() or {}, "PendingUpload")
     token = base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
-    container = f"{identity.WORKSPACE_ID}-{token}"[:63]
-    cloud.blobs.ensure_container(container)
-    url = f"{HOST}/{container}"
-    account = f"{ids.GROUP}/providers/Microsoft.Storage/storageAccounts/{identity.STORAGE_ACCOUNT}"
+    properties = workspaces.of(cloud, call.workspace)["properties"]
+    container = f"{properties['workspaceId']}-{token}"[:63]
+    account = ids.name_of(properties["storageAccount"])
+    cloud.blobs.ensure_container(account, container)
+    url = f"https://{blob_host(account)}/{container}"
     return Reply(
         200,
         {
             "blobReferenceForConsumption": {
                 "blobUri": url,
-                "storageAccountArmId": account,
+                "storageAccountArmId": properties["storageAccount"],
                 "credential": {
                     "credentialType": "SAS",
-                    "sasUri": f"{url}?{cloud.blobs.container_sas(container, call.now)}",
+                    "sasUri": f"{url}?{cloud.blobs.container_sas(account, container, call.now)}",
                 },
             },
             "pendingUploadId": given["pendingUploadId"] or str(uuid.uuid4()),
@@ -178,12 +182,12 @@ def _named(call: Call) -> tuple[AssetKind, str, str]:
     return KINDS[call.params["kind"].lower()], call.params["name"], call.params["version"]
 
 
-def _container_id(kind: AssetKind, name: str) -> str:
-    return f"{ids.WORKSPACE}/{kind.segment}/{name}"
+def _container_id(call: Call, kind: AssetKind, name: str) -> str:
+    return f"{call.workspace}/{kind.segment}/{name}"
 
 
-def _version_id(kind: AssetKind, name: str, version: str) -> str:
-    return f"{_container_id(kind, name)}/versions/{version}"
+def _version_id(call: Call, kind: AssetKind, name: str, version: str) -> str:
+    return f"{_container_id(call, kind, name)}/versions/{version}"
 
 
 def _check_names(kind: AssetKind, name: str, version: str) -> None:
@@ -232,10 +236,10 @@ def _changed(
     raise user_error(status, text, inner=("Conflict" if status == 409 else "BadArgument", "AssetCannotBeChanged"))
 
 
-def _no_version(kind: AssetKind, name: str, version: str) -> AzureError:
+def _no_version(call: Call, kind: AssetKind, name: str, version: str) -> AzureError:
     where = (
-        f"Account Subscription: {identity.SUBSCRIPTION_ID}, ResourceGroup: {identity.RESOURCE_GROUP}, "
-        f"Workspace: {identity.WORKSPACE}"
+        f"Account Subscription: {identity.SUBSCRIPTION_ID}, ResourceGroup: {ids.group_of(call.workspace)}, "
+        f"Workspace: {ids.name_of(call.workspace)}"
     )
     if kind is MODEL:
         detail = ("NoSuchModelRegistered", f"There is no registered model in {where} with id {name}:{version}")
@@ -244,10 +248,10 @@ def _no_version(kind: AssetKind, name: str, version: str) -> AzureError:
     return user_error(404, f"No {kind.noun.lower()} {name}:{version} in {where} was found.", inner=("NotFound", code))
 
 
-def _container(cloud: Cloud, kind: AssetKind, name: str) -> dict[str, Any] | None:
-    body = cloud.store.get(_container_id(kind, name))
+def _container(cloud: Cloud, call: Call, kind: AssetKind, name: str) -> dict[str, Any] | None:
+    body = cloud.store.get(_container_id(call, kind, name))
     if body is None:
-        versions = cloud.store.children(kind.segment, _container_id(kind, name), limit=1)
+        versions = cloud.store.children(kind.segment, _container_id(call, kind, name), limit=1)
         if not versions:
             return None
         first = versions[0]
@@ -255,17 +259,17 @@ def _container(cloud: Cloud, kind: AssetKind, name: str) -> dict[str, Any] | Non
         if "dataType" in first["properties"]:
             properties["dataType"] = first["properties"]["dataType"]
         body = {
-            "id": _container_id(kind, first["id"].split("/")[-3]),
+            "id": _container_id(call, kind, first["id"].split("/")[-3]),
             "name": first["id"].split("/")[-3],
             "type": f"Microsoft.MachineLearningServices/workspaces/{kind.segment}",
             "properties": properties,
             "systemData": first["systemData"],
         }
-    return _with_versions(cloud, kind, name, body)
+    return _with_versions(cloud, call, kind, name, body)
 
 
-def _with_versions(cloud: Cloud, kind: AssetKind, name: str, body: dict[str, Any]) -> dict[str, Any]:
-    versions = [each["name"] for each in cloud.store.children(kind.segment, _container_id(kind, name))]
+def _with_versions(cloud: Cloud, call: Call, kind: AssetKind, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    versions = [each["name"] for each in cloud.store.children(kind.segment, _container_id(call, kind, name))]
     whole = [int(version) for version in versions if version.isdecimal()]
     following = str(max(whole) + 1) if whole else "1" if not versions else None
     latest = versions[-1] if versions else None

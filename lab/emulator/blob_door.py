@@ -1,7 +1,8 @@
-"""Blob storage as long as a new role does not work yet: what the proxy leads here instead of to Azurite.
+"""Blob storage as long as there is no role, or a new one does not work yet: what the proxy leads here, not to Azurite.
 
-Azurite knows no roles. While `role_assignment_seconds` runs, requests with an Entra ID token get what the real service
-answers until a role assignment has spread; every connection is closed, so that the next one may find Azurite.
+Azurite knows no roles. Without one, and while `role_assignment_seconds` runs, requests with an Entra ID token get what
+the real service answers until a role assignment has spread; every connection is closed, so that the next one may find
+Azurite.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from lab.emulator import storage_accounts
 from lab.emulator.call import Call, Reply
+from lab.hosts import blob_account
 
 if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
@@ -20,15 +23,18 @@ _MISMATCH = "This request is not authorized to perform this operation using this
 _BUSY = "The lab plays a role assignment that does not work yet; requests without an Entra ID token wait meanwhile."
 
 
-def is_closed(cloud: Cloud, now: float) -> bool:
-    """Whether tokens are refused now. Called in the proxy's thread, for each new connection to blob storage."""
-    return now < cloud.roles_work_from
+def is_open(cloud: Cloud, host: str, now: float) -> bool | None:
+    """Whether the tokens of the lab's principal open the blobs of a host now; None where the lab has no such account.
+
+    Called in the proxy's thread, for each new connection to blob storage.
+    """
+    return storage_accounts.opens(cloud, blob_account(host), now)
 
 
 def answer(cloud: Cloud, call: Call) -> Reply:
     """403 for a token while the play runs; else 503, which clients try again, on a new connection."""
     with_token = call.headers.get("authorization", "").lower().startswith("bearer ")
-    if with_token and is_closed(cloud, call.now):
+    if with_token and not is_open(cloud, call.host, call.now):
         return _refusal(403, "AuthorizationPermissionMismatch", _MISMATCH, call.now)
     return _refusal(503, "ServerBusy", _BUSY, call.now)
 

@@ -1,8 +1,8 @@
-"""The lab's storage account, as the emulator needs it: containers, signed URLs, and a count of what lies there."""
+"""The lab's storage accounts, as the emulator needs them: containers, signed URLs, and a count of what lies there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -18,35 +18,43 @@ from azure.storage.blob import (
 from lab import identity
 from lab.emulator.config import EmulatorConfig
 
-HOST = f"https://{identity.STORAGE_ACCOUNT}.blob.core.windows.net"
+
+def blob_host(account: str) -> str:
+    return f"{account}.blob.core.windows.net"
 
 
 class BlobStorage(Protocol):
-    """Calls may block; they are made from worker threads."""
+    """Calls may block; they are made from worker threads. Accounts are named, all of them have one key."""
 
-    def ensure_container(self, name: str) -> None: ...
+    def serve(self, accounts: Sequence[str]) -> None: ...
 
-    def container_sas(self, name: str, now: float) -> str: ...
+    def empty(self, account: str) -> None: ...
 
-    def blob_url(self, container: str, path: str, now: float) -> str: ...
+    def ensure_container(self, account: str, name: str) -> None: ...
 
-    def head(self, container: str, path: str, length: int) -> bytes: ...
+    def container_sas(self, account: str, name: str, now: float) -> str: ...
 
-    def census(self, outputs: Collection[tuple[str, str]]) -> dict[str, int]: ...
+    def blob_url(self, account: str, container: str, path: str, now: float) -> str: ...
+
+    def head(self, account: str, container: str, path: str, length: int) -> bytes: ...
+
+    def census(self, accounts: Iterable[str], outputs: Collection[tuple[str, str]]) -> dict[str, int]: ...
 
 
 class AzuriteBlobs:
     """Azurite behind its loopback address, with the account key, past the lab's proxy."""
 
-    def __init__(self, config: EmulatorConfig) -> None:
+    def __init__(self, config: EmulatorConfig, serve: Callable[[Sequence[str]], None] = lambda _: None) -> None:
+        """`serve`: makes Azurite serve these accounts and no others."""
         self._key = config.storage_key
-        self._url = f"{config.blob_endpoint.rstrip('/')}/{identity.STORAGE_ACCOUNT}"
+        self._endpoint = config.blob_endpoint.rstrip("/")
         self._ca_file = str(config.ca_file)
+        self._serve = serve
 
-    def _client(self) -> BlobServiceClient:
+    def _client(self, account: str) -> BlobServiceClient:
         return BlobServiceClient(
-            self._url,
-            credential={"account_name": identity.STORAGE_ACCOUNT, "account_key": self._key},
+            f"{self._endpoint}/{account}",
+            credential={"account_name": account, "account_key": self._key},
             connection_verify=self._ca_file,
             # Loopback: a proxy of the environment has no business here, and an empty map is one that none matches.
             proxies={},
@@ -55,17 +63,27 @@ class AzuriteBlobs:
             connection_timeout=5,
         )
 
-    def ensure_container(self, name: str) -> None:
-        with self._client() as service:
+    def serve(self, accounts: Sequence[str]) -> None:
+        """These accounts and no others; what another one held is left where it is."""
+        self._serve(accounts)
+
+    def empty(self, account: str) -> None:
+        """Delete every container of an account."""
+        with self._client(account) as service:
+            for container in service.list_containers():
+                service.delete_container(container.name)
+
+    def ensure_container(self, account: str, name: str) -> None:
+        with self._client(account) as service:
             try:
                 service.create_container(name)
             except ResourceExistsError:
                 return
 
-    def container_sas(self, name: str, now: float) -> str:
+    def container_sas(self, account: str, name: str, now: float) -> str:
         """Query string that lets its holder read, create, write and list for an hour, as the real one does (`rcwl`)."""
         return generate_container_sas(
-            identity.STORAGE_ACCOUNT,
+            account,
             name,
             account_key=self._key,
             permission=ContainerSasPermissions(read=True, create=True, write=True, list=True),
@@ -73,10 +91,10 @@ class AzuriteBlobs:
             expiry=_instant(now) + timedelta(hours=1),
         )
 
-    def blob_url(self, container: str, path: str, now: float) -> str:
+    def blob_url(self, account: str, container: str, path: str, now: float) -> str:
         """URL of one blob at the real host name, readable for an hour without a token."""
         sas = generate_blob_sas(
-            identity.STORAGE_ACCOUNT,
+            account,
             container,
             path,
             account_key=self._key,
@@ -84,21 +102,22 @@ class AzuriteBlobs:
             start=_instant(now) - timedelta(minutes=10),
             expiry=_instant(now) + timedelta(hours=1),
         )
-        return f"{HOST}/{container}/{path}?{sas}"
+        return f"https://{blob_host(account)}/{container}/{path}?{sas}"
 
-    def head(self, container: str, path: str, length: int) -> bytes:
+    def head(self, account: str, container: str, path: str, length: int) -> bytes:
         """The first `length` bytes of a blob, or as many as it has."""
-        with self._client() as service:
+        with self._client(account) as service:
             return service.get_blob_client(container, path).download_blob(offset=0, length=length).readall()
 
-    def census(self, outputs: Collection[tuple[str, str]]) -> dict[str, int]:
+    def census(self, accounts: Iterable[str], outputs: Collection[tuple[str, str]]) -> dict[str, int]:
         """Blobs counted: logs in the logs container, outputs at or below these places, uploads all the rest."""
         counts = {"uploads": 0, "outputs": 0, "logs": 0}
         places = frozenset(outputs)
-        with self._client() as service:
-            for container in service.list_containers():
-                for blob in service.get_container_client(container.name).list_blob_names():
-                    counts[_sort(container.name, blob, places)] += 1
+        for account in accounts:
+            with self._client(account) as service:
+                for container in service.list_containers():
+                    for blob in service.get_container_client(container.name).list_blob_names():
+                        counts[_sort(container.name, blob, places)] += 1
         return counts
 
 

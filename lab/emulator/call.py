@@ -33,6 +33,8 @@ class Call:
     """Names lower-cased."""
     body: bytes = b""
     params: Mapping[str, str] = field(default_factory=dict)
+    workspace: str = ""
+    """ARM id of the workspace that the route lies in, as it is spelled where it was made."""
 
     @property
     def api_version(self) -> str:

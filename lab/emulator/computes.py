@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
@@ -9,13 +10,27 @@ from lab.emulator import ids, operations
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import user_error
 from lab.emulator.paging import page
-from lab.emulator.shapes import INT32, Anything, Duration, OneOf, Property, Shape, Text, Texts, Truth, Whole, read_body
+from lab.emulator.shapes import (
+    INT32,
+    Anything,
+    Duration,
+    MapOf,
+    OneOf,
+    Property,
+    Shape,
+    Text,
+    Texts,
+    Truth,
+    Whole,
+    read_body,
+)
 from lab.emulator.timestamps import seven_digits
 
 if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
 
 KIND = "compute"
+IDENTITY_TYPES = ("None", "SystemAssigned", "UserAssigned", "SystemAssigned,UserAssigned")
 
 _SCALE = Shape(
     {
@@ -71,7 +86,16 @@ _BODY = Shape(
         "location": Property(Text(), default=identity.LOCATION),
         "tags": Property(Texts(tags=True)),
         "sku": Property(Anything(), sparse=True),
-        "identity": Property(Anything(), sparse=True),
+        "identity": Property(
+            Shape(
+                {
+                    "type": Property(Text(IDENTITY_TYPES), required=True),
+                    "userAssignedIdentities": Property(MapOf(Anything()), sparse=True),
+                },
+                read_only=("principalId", "tenantId"),
+            ),
+            sparse=True,
+        ),
         "properties": Property(OneOf("computeType", {"AmlCompute": _COMPUTE}), required=True),
     },
     read_only=("id", "name", "type", "systemData"),
@@ -95,18 +119,19 @@ def put_compute(cloud: Cloud, call: Call) -> Reply:
             f"The compute name '{call.params['compute']}' is not valid.",
             inner=("BadArgument", "InvalidComputeName"),
         )
-    arm_id = ids.compute(call.params["compute"])
+    arm_id = ids.compute(call.workspace, call.params["compute"])
     operations.refuse_while_pending(cloud, arm_id, f"Compute '{call.params['compute']}'")
     old = cloud.store.get(arm_id)
+    given["identity"] = _identity(cloud, arm_id, given.get("identity"))
     body = _compute(arm_id, call.params["compute"], given, call.now, old)
-    cloud.store.put(KIND, ids.WORKSPACE, body, call.now)
+    cloud.store.put(KIND, call.workspace, body, call.now)
     operation = operations.begin(
         cloud,
         call,
         operations.COMPUTE,
         arm_id,
         kind=KIND,
-        parent=ids.WORKSPACE,
+        parent=call.workspace,
         seconds=cloud.plays.compute_seconds,
         then=_provisioned(body, call.now + cloud.plays.compute_seconds),
     )
@@ -118,7 +143,7 @@ def get_compute(cloud: Cloud, call: Call) -> Reply:
 
 
 def list_computes(cloud: Cloud, call: Call) -> Reply:
-    return page(cloud, call, KIND, ids.WORKSPACE)
+    return page(cloud, call, KIND, call.workspace)
 
 
 def patch_compute(cloud: Cloud, call: Call) -> Reply:
@@ -128,7 +153,7 @@ def patch_compute(cloud: Cloud, call: Call) -> Reply:
     operations.refuse_while_pending(cloud, body["id"], f"Compute '{body['name']}'")
     body["properties"]["properties"]["scaleSettings"] = given["properties"]["properties"]["scaleSettings"]
     body["properties"]["modifiedOn"] = seven_digits(call.now)
-    cloud.store.put(KIND, ids.WORKSPACE, body, call.now)
+    cloud.store.put(KIND, call.workspace, body, call.now)
     return Reply(200, body)
 
 
@@ -142,19 +167,19 @@ def delete_compute(cloud: Cloud, call: Call) -> Reply:
             f"got '{call.query.get('underlyingresourceaction', '')}'.",
             inner=("BadArgument", "MissingQueryParameter"),
         )
-    body = cloud.store.get(ids.compute(call.params["compute"]))
+    body = cloud.store.get(ids.compute(call.workspace, call.params["compute"]))
     if body is None:
         return Reply(204)
     operations.refuse_while_pending(cloud, body["id"], f"Compute '{body['name']}'")
     body["properties"]["provisioningState"] = "Deleting"
-    cloud.store.put(KIND, ids.WORKSPACE, body, call.now)
+    cloud.store.put(KIND, call.workspace, body, call.now)
     operation = operations.begin(
         cloud,
         call,
         operations.COMPUTE,
         body["id"],
         kind=KIND,
-        parent=ids.WORKSPACE,
+        parent=call.workspace,
         seconds=cloud.plays.compute_seconds,
         then=None,
     )
@@ -163,14 +188,50 @@ def delete_compute(cloud: Cloud, call: Call) -> Reply:
 
 def _find(cloud: Cloud, call: Call) -> dict[str, Any]:
     name = call.params["compute"]
-    body = cloud.store.get(ids.compute(name))
+    body = cloud.store.get(ids.compute(call.workspace, name))
     if body is None:
         raise user_error(
             404,
-            f"Compute with name '{name}' does not exist in the workspace '{identity.WORKSPACE}'.",
+            f"Compute with name '{name}' does not exist in the workspace '{ids.name_of(call.workspace)}'.",
             inner=("NotFound", "ComputeNotFound"),
         )
     return body
+
+
+def principals(body: dict[str, Any]) -> list[str]:
+    """Object ids of a cluster's managed identities, the one that jobs run under first."""
+    who = body.get("identity") or {}
+    own = [who["principalId"]] if who.get("principalId") else []
+    return [*own, *(each["principalId"] for each in (who.get("userAssignedIdentities") or {}).values())]
+
+
+def _identity(cloud: Cloud, arm_id: str, given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The identity as it is written back, with object ids. Raises 400 for one that is not there."""
+    if given is None or given["type"] == "None":
+        return given
+    assigned: dict[str, Any] = {}
+    for each in given.get("userAssignedIdentities") or {}:
+        found = cloud.store.get(each)
+        if found is None:
+            raise user_error(
+                400, f"The user-assigned identity '{each}' does not exist.", inner=("BadArgument", "IdentityNotFound")
+            )
+        assigned[each] = {name: found["properties"][name] for name in ("principalId", "clientId")}
+    if ("UserAssigned" in given["type"]) != bool(assigned):
+        raise user_error(
+            400,
+            f"identity: the type {given['type']} does not go with {len(assigned)} user-assigned identities.",
+            inner=("BadArgument", "InvalidIdentity"),
+        )
+    own = {
+        "principalId": str(uuid.uuid5(uuid.UUID(identity.TENANT_ID), arm_id.lower())),
+        "tenantId": identity.TENANT_ID,
+    }
+    return {
+        "type": given["type"],
+        **(own if "SystemAssigned" in given["type"] else {}),
+        **({"userAssignedIdentities": assigned} if assigned else {}),
+    }
 
 
 def _compute(arm_id: str, name: str, given: dict[str, Any], now: float, old: dict[str, Any] | None) -> dict[str, Any]:

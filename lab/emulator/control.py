@@ -6,7 +6,18 @@ import hmac
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lab.emulator import asset_kinds, computes, deployments, endpoints
+from lab.emulator import (
+    asset_kinds,
+    computes,
+    deployments,
+    endpoints,
+    key_vaults,
+    resource_groups,
+    role_assignments,
+    storage_accounts,
+    tracked,
+    workspaces,
+)
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import arm_error, unknown
 from lab.emulator.federated import read_credentials
@@ -37,7 +48,10 @@ def _health(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
 
 
 def _status(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
-    """Everything that is there, by id, and the number of blobs."""
+    """Everything that is there and was not from the lab's birth, by id, and the number of blobs.
+
+    `foundations`: resource groups, workspaces and what they stand on, role assignments, deleted vaults.
+    """
     store = cloud.store
     kinds = {
         "endpoints": endpoints.KIND,
@@ -46,8 +60,11 @@ def _status(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
         "computes": computes.KIND,
     }
     said: dict[str, Any] = {name: store.ids(kind) for name, kind in kinds.items()}
+    groups, deleted = store.ids(resource_groups.KIND), store.ids(key_vaults.DELETED)
+    made = [*groups, *tracked.known(cloud), *store.ids(workspaces.KIND), *store.ids(role_assignments.KIND), *deleted]
+    said["foundations"] = made
     said["jobs"] = store.job_ids()
-    said["blobs"] = cloud.blobs.census(store.job_outputs())
+    said["blobs"] = cloud.blobs.census(storage_accounts.names(cloud), store.job_outputs())
     return Reply(200, said)
 
 

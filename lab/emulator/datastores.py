@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
-from lab.emulator import ids
+from lab.emulator import ids, workspaces
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import unknown, user_error
 from lab.emulator.paging import bounds, paged
 from lab.emulator.shapes import OneOf, Property, Shape, Text, Texts, read_body
-from lab.emulator.store import Store
 from lab.emulator.timestamps import seven_digits
 
 if TYPE_CHECKING:
@@ -18,11 +17,8 @@ if TYPE_CHECKING:
 
 KIND = "datastore"
 SECRETS = "datastore secrets"
-SEEDED = {
-    identity.DEFAULT_DATASTORE: identity.DEFAULT_CONTAINER,
-    "workspaceartifactstore": identity.LOGS_CONTAINER,
-}
-"""Datastore name to container. Real workspaces have both."""
+SEEDED = (identity.DEFAULT_DATASTORE, "workspaceartifactstore")
+"""Datastores that a workspace is born with."""
 
 _CREDENTIALS = OneOf(
     "credentialsType",
@@ -59,14 +55,19 @@ _BODY = Shape(
 _OTHER_TYPES = ("AzureDataLakeGen1", "AzureDataLakeGen2", "AzureFile", "OneLake", "Hdfs")
 
 
-def containers(store: Store) -> dict[str, str]:
-    """Datastore name, lower-cased, to container: those that lie in the lab's own account."""
+def containers(cloud: Cloud, workspace: str) -> dict[str, str]:
+    """Datastore name, lower-cased, to container: those that lie in the workspace's own account."""
+    account = workspaces.account_of(cloud, workspace).lower()
     put = {
         body["name"].lower(): str(body["properties"]["containerName"])
-        for body in store.children(KIND, ids.WORKSPACE)
-        if body["properties"]["accountName"].lower() == identity.STORAGE_ACCOUNT
+        for body in cloud.store.children(KIND, workspace)
+        if body["properties"]["accountName"].lower() == account
     }
-    return {**put, **SEEDED}
+    return {**put, **_born_containers(cloud, workspace)}
+
+
+def _born_containers(cloud: Cloud, workspace: str) -> dict[str, str]:
+    return dict(zip(SEEDED, workspaces.containers_of(cloud, workspace), strict=True))
 
 
 def get_datastore(cloud: Cloud, call: Call) -> Reply:
@@ -79,10 +80,10 @@ def list_datastores(cloud: Cloud, call: Call) -> Reply:
     names = [name for name in call.query.get("names", "").lower().split(",") if name]
     search = call.query.get("searchtext", "").lower()
     older = call.now - cloud.plays.delayed_listing
-    there = [_seeded(cloud, name) for name in SEEDED]
+    there = [_seeded(cloud, call.workspace, name) for name in SEEDED]
     found = [
         body
-        for body in there + cloud.store.children(KIND, ids.WORKSPACE, older_than=older)
+        for body in there + cloud.store.children(KIND, call.workspace, older_than=older)
         if (only_default is None or only_default == body["properties"]["isDefault"])
         and (not names or body["name"].lower() in names)
         and search in body["name"].lower()
@@ -107,13 +108,13 @@ def put_datastore(cloud: Cloud, call: Call) -> Reply:
             inner=("BadArgument", "InvalidDatastoreName"),
         )
     secrets = (properties["credentials"] or {}).pop("secrets", None)
-    old = cloud.store.get(ids.datastore(name))
-    body = _resource(name, {**properties, "isDefault": False}, old or {}, call.now)
+    old = cloud.store.get(ids.datastore(call.workspace, name))
+    body = _resource(ids.datastore(call.workspace, name), {**properties, "isDefault": False}, old or {}, call.now)
     with cloud.store.together():
-        cloud.store.put(KIND, ids.WORKSPACE, body, call.now)
+        cloud.store.put(KIND, call.workspace, body, call.now)
         if secrets is not None or old is None:
-            kept = {"id": f"{ids.datastore(name)}/secrets", "secrets": secrets}
-            cloud.store.put(SECRETS, ids.datastore(name), kept, call.now)
+            kept = {"id": f"{ids.datastore(call.workspace, name)}/secrets", "secrets": secrets}
+            cloud.store.put(SECRETS, ids.datastore(call.workspace, name), kept, call.now)
     return Reply(201 if old is None else 200, body)
 
 
@@ -126,9 +127,9 @@ def delete_datastore(cloud: Cloud, call: Call) -> Reply:
             f"The datastore '{name}' belongs to the workspace and cannot be deleted.",
             inner=("Conflict", "DatastoreInUse"),
         )
-    if cloud.store.get(ids.datastore(name)) is None:
+    if cloud.store.get(ids.datastore(call.workspace, name)) is None:
         return Reply(204)
-    cloud.store.delete(ids.datastore(name))
+    cloud.store.delete(ids.datastore(call.workspace, name))
     return Reply(200)
 
 
@@ -136,7 +137,13 @@ def list_secrets(cloud: Cloud, call: Call) -> Reply:
     """The account key. The newer request body (`expirableSecret`) is taken, and answered with the key all the same."""
     body = _find(cloud, call)
     if body["name"].lower() in SEEDED:
-        return Reply(200, {"secretsType": "AccountKey", "key": cloud.config.storage_key})
+        if body["properties"]["credentials"]["credentialsType"] == "None":
+            raise user_error(
+                400,
+                f"The datastore '{body['name']}' has no credentials: it is accessed by identity.",
+                inner=("BadArgument", "NoCredentials"),
+            )
+        return Reply(200, {"secretsType": "AccountKey", "key": workspaces.key_of(cloud, call.workspace)})
     kept = cloud.store.get(f"{body['id']}/secrets") or {}
     return Reply(200, kept.get("secrets") or {"secretsType": body["properties"]["credentials"]["credentialsType"]})
 
@@ -152,39 +159,40 @@ def _refuse_other_types(given: dict[str, Any]) -> None:
 def _find(cloud: Cloud, call: Call) -> dict[str, Any]:
     name = call.params["datastore"]
     if name.lower() in SEEDED:
-        return _seeded(cloud, name.lower())
-    body = cloud.store.get(ids.datastore(name))
+        return _seeded(cloud, call.workspace, name.lower())
+    body = cloud.store.get(ids.datastore(call.workspace, name))
     if body is None:
         raise user_error(
             404,
-            f"Could not find datastore {name} in workspace {identity.WORKSPACE}.",
+            f"Could not find datastore {name} in workspace {ids.name_of(call.workspace)}.",
             inner=("NotFound", "DatastoreNotFound"),
         )
     return body
 
 
-def _seeded(cloud: Cloud, name: str) -> dict[str, Any]:
+def _seeded(cloud: Cloud, workspace: str, name: str) -> dict[str, Any]:
+    by_identity = workspaces.of(cloud, workspace)["properties"].get("systemDatastoresAuthMode") == "identity"
     properties = {
         "description": None,
         "tags": None,
         "properties": None,
         "isDefault": name == identity.DEFAULT_DATASTORE,
-        "credentials": {"credentialsType": "AccountKey"},
+        "credentials": {"credentialsType": "None" if by_identity else "AccountKey"},
         "datastoreType": "AzureBlob",
-        "accountName": identity.STORAGE_ACCOUNT,
-        "containerName": SEEDED[name],
+        "accountName": workspaces.account_of(cloud, workspace),
+        "containerName": _born_containers(cloud, workspace)[name],
         "endpoint": "core.windows.net",
         "protocol": "https",
         "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
     }
-    return _resource(name, properties, {}, cloud.created)
+    return _resource(ids.datastore(workspace, name), properties, {}, workspaces.born(cloud, workspace))
 
 
-def _resource(name: str, properties: dict[str, Any], old: dict[str, Any], now: float) -> dict[str, Any]:
+def _resource(arm_id: str, properties: dict[str, Any], old: dict[str, Any], now: float) -> dict[str, Any]:
     instant = seven_digits(now)
     return {
-        "id": old.get("id") or ids.datastore(name),
-        "name": old.get("name") or name,
+        "id": old.get("id") or arm_id,
+        "name": old.get("name") or ids.name_of(arm_id),
         "type": "Microsoft.MachineLearningServices/workspaces/datastores",
         "properties": properties,
         "systemData": {

@@ -112,11 +112,11 @@ _CREATE_ONLY = ("location", "properties.codeConfiguration", "properties.resource
 
 def put_deployment(cloud: Cloud, call: Call) -> Reply:
     """201 creates, 200 updates; provisioningState is Updating at once (recorded)."""
-    endpoint = endpoints.find(cloud, call.params["endpoint"])
+    endpoint = endpoints.find(cloud, call.workspace, call.params["endpoint"])
     name = call.params["deployment"]
     given = read_body(_BODY, call.json_object(), "Deployment")
     extras = optional_parts(given)
-    arm_id = ids.deployment(endpoint["name"], name)
+    arm_id = f"{endpoint['id']}/deployments/{name}"
     old = cloud.store.get(arm_id)
     if old is None:
         _check_new(cloud, endpoint, name)
@@ -129,7 +129,7 @@ def put_deployment(cloud: Cloud, call: Call) -> Reply:
             "one that has succeeded.",
             inner=("Conflict", "EndpointNotReady"),
         )
-    _check_references(cloud, given["properties"])
+    _check_references(cloud, call.workspace, given["properties"])
     body = _deployment(arm_id, given, extras, call, old)
     if old is not None:
         body = settle_create_only(cloud.plays, "Deployment", old, body, _CREATE_ONLY)
@@ -149,31 +149,31 @@ def put_deployment(cloud: Cloud, call: Call) -> Reply:
 
 
 def get_deployment(cloud: Cloud, call: Call) -> Reply:
-    return Reply(200, find(cloud, call.params["endpoint"], call.params["deployment"]))
+    return Reply(200, find(cloud, call.workspace, call.params["endpoint"], call.params["deployment"]))
 
 
 def list_deployments(cloud: Cloud, call: Call) -> Reply:
-    return page(cloud, call, KIND, endpoints.find(cloud, call.params["endpoint"])["id"])
+    return page(cloud, call, KIND, endpoints.find(cloud, call.workspace, call.params["endpoint"])["id"])
 
 
 def patch_deployment(cloud: Cloud, call: Call) -> Reply:
     """Tags and description, at once (specified since 2022-05-01)."""
     given = read_body(_PATCH, call.json_object(), "Deployment")
-    body = find(cloud, call.params["endpoint"], call.params["deployment"])
+    body = find(cloud, call.workspace, call.params["endpoint"], call.params["deployment"])
     operations.refuse_while_pending(cloud, body["id"], f"Deployment '{body['name']}'")
     if "tags" in given:
         body["tags"] = given["tags"]
     if "description" in given.get("properties", {}):
         body["properties"]["description"] = given["properties"]["description"]
     body["systemData"] = system_data(call.now, body)
-    cloud.store.put(KIND, ids.endpoint(call.params["endpoint"]), body, call.now)
+    cloud.store.put(KIND, ids.endpoint(call.workspace, call.params["endpoint"]), body, call.now)
     return Reply(200, body)
 
 
 def delete_deployment(cloud: Cloud, call: Call) -> Reply:
     """202 with the body `null`, 204 for an absent one; deleting the default is an open question."""
-    endpoint = cloud.store.get(ids.endpoint(call.params["endpoint"]))
-    body = cloud.store.get(ids.deployment(call.params["endpoint"], call.params["deployment"]))
+    endpoint = cloud.store.get(ids.endpoint(call.workspace, call.params["endpoint"]))
+    body = cloud.store.get(ids.deployment(call.workspace, call.params["endpoint"], call.params["deployment"]))
     if endpoint is None or body is None:
         return Reply(204)
     operations.refuse_while_pending(cloud, body["id"], f"Deployment '{body['name']}'")
@@ -195,10 +195,10 @@ def delete_deployment(cloud: Cloud, call: Call) -> Reply:
     return Reply(202, None, operations.headers(cloud, call, operation))
 
 
-def find(cloud: Cloud, endpoint: str, name: str) -> dict[str, Any]:
+def find(cloud: Cloud, workspace: str, endpoint: str, name: str) -> dict[str, Any]:
     """The deployment. Raises 404, of the endpoint where that is missing."""
-    endpoints.find(cloud, endpoint)
-    body = cloud.store.get(ids.deployment(endpoint, name))
+    endpoints.find(cloud, workspace, endpoint)
+    body = cloud.store.get(ids.deployment(workspace, endpoint, name))
     if body is None:
         raise user_error(
             404,
@@ -225,7 +225,7 @@ def _delete_default(cloud: Cloud, call: Call, endpoint: dict[str, Any], name: st
         )
     if cloud.plays.delete_default_deployment == "clear":
         endpoint["properties"]["defaults"] = {"deploymentName": None}
-        cloud.store.put(endpoints.KIND, ids.WORKSPACE, endpoint, call.now)
+        cloud.store.put(endpoints.KIND, call.workspace, endpoint, call.now)
 
 
 def _check_new(cloud: Cloud, endpoint: dict[str, Any], name: str) -> None:
@@ -251,7 +251,7 @@ def _check_new(cloud: Cloud, endpoint: dict[str, Any], name: str) -> None:
         )
 
 
-def _check_references(cloud: Cloud, properties: dict[str, Any]) -> None:
+def _check_references(cloud: Cloud, workspace: str, properties: dict[str, Any]) -> None:
     """Everything that a deployment names must be there. Raises 400 that names each missing thing."""
     code, model = properties["codeConfiguration"], properties["model"]
     if code is not None and not properties["environmentId"]:
@@ -260,12 +260,12 @@ def _check_references(cloud: Cloud, properties: dict[str, Any]) -> None:
         raise validation_error("Deployment", [Fault("Compute", "'Compute' must not be empty.", None)])
     if model is not None and model["referenceType"] != "Id":
         raise unknown(f"a model by {model['referenceType']} reference; the lab takes registered models (Id)")
-    missing = [Fault(name, text, value) for name, text, value in _missing(cloud, properties)]
+    missing = [Fault(name, text, value) for name, text, value in _missing(cloud, workspace, properties)]
     if missing:
         raise validation_error("Deployment", missing)
 
 
-def _missing(cloud: Cloud, properties: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _missing(cloud: Cloud, workspace: str, properties: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     code, model = properties["codeConfiguration"], properties["model"]
     named: list[tuple[str, str, str, str]] = []
     if properties["compute"]:
@@ -285,10 +285,10 @@ def _missing(cloud: Cloud, properties: dict[str, Any]) -> Iterator[tuple[str, st
         of_registry = rf"azureml://registries/[^/]+/{registry_kind}/[^/]+/versions/[^/]+"
         if registry_kind in {MODEL.segment, ENVIRONMENT.segment} and re.fullmatch(of_registry, value, re.IGNORECASE):
             continue
-        inside = ids.in_workspace(value)
+        inside = ids.in_workspace(workspace, value)
         if inside is None or not re.fullmatch(pattern, inside, re.IGNORECASE):
             example = re.sub(r"\[\^/\]\+", "<...>", pattern)
-            yield name, f"Must be an ARM id in this workspace ({ids.WORKSPACE}/{example}).", value
+            yield name, f"Must be an ARM id in this workspace ({workspace}/{example}).", value
         elif cloud.store.get(value) is None:
             yield name, f"The resource '{value}' was not found.", value
 

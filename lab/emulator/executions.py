@@ -188,7 +188,8 @@ class Executions:
             spec = directory / "spec.json"
             # The driver removes it: with the storage key in it, it is no business of the job's script.
             with os.fdopen(os.open(spec, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                json.dump({**record["spec"], "storage": storage_section(self._config)}, file)
+                told = dict(record["spec"])
+                json.dump({"storage": storage_section(self._config, told.pop("account")), **told}, file)
             driver = self._drivers.start(spec)
         self._running[record["name"]] = driver
         noted = {"launched": True, "launches": record["launches"] + 1, "pid": driver.pid, "status": "Preparing"}

@@ -1,4 +1,4 @@
-"""ARM ids of the lab's one workspace, and of what lies in it."""
+"""ARM ids: of the workspace that the lab is born with, and of what lies in any workspace."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ WORKSPACE = f"{GROUP}/providers/{PROVIDER}/workspaces/{identity.WORKSPACE}"
 
 ENDPOINT_NAME = re.compile(r"[a-zA-Z](?:[a-zA-Z0-9]|-(?!-)){1,30}[a-zA-Z0-9]")
 """3-32 characters, a letter first, letters, digits and single dashes, no dash last (quota page, January 2026)."""
+WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}")
+"""The specification's."""
 COMPUTE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
 """Wider than any rule that was ever published; the current specification has none."""
 DATASTORE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_]{0,254}")
@@ -20,27 +22,49 @@ DATASTORE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_]{0,254}")
 ASSET_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}")
 
 
-def endpoint(name: str) -> str:
-    return f"{WORKSPACE}/batchEndpoints/{name}"
+def group(name: str) -> str:
+    return f"{SUBSCRIPTION}/resourceGroups/{name}"
 
 
-def deployment(endpoint_name: str, name: str) -> str:
-    return f"{endpoint(endpoint_name)}/deployments/{name}"
+def workspace(group_name: str, name: str) -> str:
+    return f"{group(group_name)}/providers/{PROVIDER}/workspaces/{name}"
 
 
-def compute(name: str) -> str:
-    return f"{WORKSPACE}/computes/{name}"
+def endpoint(workspace_id: str, name: str) -> str:
+    return f"{workspace_id}/batchEndpoints/{name}"
 
 
-def datastore(name: str) -> str:
-    return f"{WORKSPACE}/datastores/{name}"
+def deployment(workspace_id: str, endpoint_name: str, name: str) -> str:
+    return f"{endpoint(workspace_id, endpoint_name)}/deployments/{name}"
 
 
-def job(name: str) -> str:
-    return f"{WORKSPACE}/jobs/{name}"
+def compute(workspace_id: str, name: str) -> str:
+    return f"{workspace_id}/computes/{name}"
 
 
-def in_workspace(arm_id: str) -> str | None:
-    """What follows the lab's workspace in this id, or None for an id that lies elsewhere. Letter case is free."""
-    prefix = WORKSPACE.lower() + "/"
+def datastore(workspace_id: str, name: str) -> str:
+    return f"{workspace_id}/datastores/{name}"
+
+
+def job(workspace_id: str, name: str) -> str:
+    return f"{workspace_id}/jobs/{name}"
+
+
+def in_workspace(workspace_id: str, arm_id: str) -> str | None:
+    """What follows this workspace in an id, or None for an id that lies elsewhere. Letter case is free."""
+    prefix = f"{workspace_id.lower()}/"
     return arm_id[len(prefix) :] if arm_id.lower().startswith(prefix) else None
+
+
+def workspace_of(arm_id: str) -> str:
+    """The id of the workspace that something lies in."""
+    return "/".join(arm_id.split("/")[:9])
+
+
+def name_of(arm_id: str) -> str:
+    return arm_id.rpartition("/")[2]
+
+
+def group_of(arm_id: str) -> str:
+    """The name of the resource group that something lies in."""
+    return arm_id.split("/")[4]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from lab.emulator import ids
 from lab.emulator.errors import Fault, validation_error
 from lab.emulator.shapes import (
     INT32,
@@ -137,13 +136,13 @@ class Invocation:
     properties: dict[str, str]
 
 
-def read_invocation(body: Any, deployment: Mapping[str, Any]) -> Invocation:
-    """Read the body of `POST /jobs`. `deployment`: its properties. Raises 400 with every fault."""
+def read_invocation(body: Any, deployment: Mapping[str, Any], workspace: str) -> Invocation:
+    """Read the body of `POST /jobs`. `deployment`: its properties. `workspace`: its id. Raises 400 with every fault."""
     given = read_body(_BODY, body, "Batch job")["properties"]
     faults = list(_input_faults(given)) + list(_output_faults(given))
     if faults:
         raise validation_error("Batch job", faults)
-    kind, uri = _input(given)
+    kind, uri = _input(given, workspace)
     retries = {
         key: value if value is not None else deployment["retrySettings"][key]
         for key, value in (given["retrySettings"] or dict.fromkeys(("maxRetries", "timeout"))).items()
@@ -215,12 +214,12 @@ def _output_faults(given: Mapping[str, Any]) -> list[Fault]:
     ]
 
 
-def _input(given: Mapping[str, Any]) -> tuple[str, str]:
+def _input(given: Mapping[str, Any], workspace: str) -> tuple[str, str]:
     for each in (given["inputData"] or {}).values():
         return each["jobInputType"], each["uri"]
     dataset = given["dataset"]
     if dataset["dataInputType"] == "DatasetVersion":
-        return "UriFolder", f"{ids.WORKSPACE}/datasets/{dataset['datasetName']}/versions/{dataset['datasetVersion']}"
+        return "UriFolder", f"{workspace}/datasets/{dataset['datasetName']}/versions/{dataset['datasetVersion']}"
     uri = dataset.get("path") or dataset["datasetId"]
     return ("UriFile" if PurePosixPath(uri).suffix and not uri.endswith("/") else "UriFolder"), uri
 

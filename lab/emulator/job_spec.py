@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
+from lab.emulator import ids, workspaces
 from lab.emulator.config import EmulatorConfig
 from lab.emulator.invocation import Invocation
 from lab.emulator.locations import Elsewhere, input_type, locate
@@ -18,38 +19,39 @@ if TYPE_CHECKING:
 def driver_spec(
     cloud: Cloud, record: dict[str, Any], deployment: Mapping[str, Any], invocation: Invocation
 ) -> dict[str, Any]:
-    """The content of `spec.json` but for its `storage`; adds the output's place to the record.
+    """The content of `spec.json`, with the account's name for its `storage`; adds the output's place to the record.
 
     Raises Elsewhere when something lies outside the lab.
     """
-    output = locate(record["output"]["uri"], cloud.store)
+    workspace = ids.workspace_of(record["endpoint"])
+    output = locate(record["output"]["uri"], cloud, workspace)
     record["output"] |= output.as_json()
-    config = cloud.config
     return {
         "name": record["name"],
         "step": record["child"],
         "directory": str(cloud.executions.directory(record["name"])),
-        "code": _code(cloud, deployment["codeConfiguration"]),
-        "model": _model(cloud, deployment["model"]),
+        "account": workspaces.account_of(cloud, workspace),
+        "code": _code(cloud, workspace, deployment["codeConfiguration"]),
+        "model": _model(cloud, workspace, deployment["model"]),
         "environment": _environment(cloud, deployment["environmentId"]),
         "input": {
             "type": input_type(invocation.input_uri, invocation.input_type, cloud.store),
             "uri": invocation.input_uri,
-            **locate(invocation.input_uri, cloud.store).as_json(),
+            **locate(invocation.input_uri, cloud, workspace).as_json(),
         },
         "output": record["output"],
         "logs": {"container": identity.LOGS_CONTAINER, "prefix": f"ExperimentRun/dcid.{record['name']}"},
         "settings": {**invocation.settings, **_plays(cloud.plays)},
         "limits": {"max_workers": cloud.plays.max_workers},
-        "cache": str(config.cache),
+        "cache": str(cloud.config.cache),
     }
 
 
-def storage_section(config: EmulatorConfig) -> dict[str, Any]:
-    """How the driver reaches the storage account: true of this emulator, whose port a later one may not have."""
+def storage_section(config: EmulatorConfig, account: str) -> dict[str, Any]:
+    """How the driver reaches a storage account: true of this emulator, whose port a later one may not have."""
     return {
-        "account": identity.STORAGE_ACCOUNT,
-        "endpoint": f"{config.blob_endpoint.rstrip('/')}/{identity.STORAGE_ACCOUNT}",
+        "account": account,
+        "endpoint": f"{config.blob_endpoint.rstrip('/')}/{account}",
         "key": config.storage_key,
         "ca_file": str(config.ca_file),
     }
@@ -66,14 +68,14 @@ def _plays(plays: Plays) -> dict[str, Any]:
     }
 
 
-def _code(cloud: Cloud, configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _code(cloud: Cloud, workspace: str, configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if configuration is None or not configuration["codeId"]:
         return None
     uri = _asset(cloud, configuration["codeId"])["codeUri"]
-    return {"uri": uri, "scoring_script": configuration["scoringScript"], **locate(uri, cloud.store).as_json()}
+    return {"uri": uri, "scoring_script": configuration["scoringScript"], **locate(uri, cloud, workspace).as_json()}
 
 
-def _model(cloud: Cloud, reference: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _model(cloud: Cloud, workspace: str, reference: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if reference is None:
         return None
     properties = _asset(cloud, reference["assetId"])
@@ -83,7 +85,7 @@ def _model(cloud: Cloud, reference: Mapping[str, Any] | None) -> dict[str, Any] 
         "type": properties["modelType"],
         "name": parts[-3],
         "version": parts[-1],
-        **locate(properties["modelUri"], cloud.store).as_json(),
+        **locate(properties["modelUri"], cloud, workspace).as_json(),
     }
 
 

@@ -26,7 +26,7 @@ logs.
 
 
 def get_job(cloud: Cloud, call: Call) -> Reply:
-    record = find(cloud, call.params["job"])
+    record = find(cloud, call.workspace, call.params["job"])
     return Reply(200, _child(record) if call.params["job"] == record["child"] else _parent(record))
 
 
@@ -38,14 +38,14 @@ def list_jobs(cloud: Cloud, call: Call) -> Reply:
     size, skip = bounds(call)
     if call.query.get("jobtype", "Pipeline").lower() != "pipeline":
         return paged(call, [], more=False, size=size, skip=skip)
-    found = cloud.store.jobs(limit=size + 1, offset=skip)
+    found = cloud.store.jobs(workspace=call.workspace, limit=size + 1, offset=skip)
     items = [_parent(cloud.executions.refresh(record)) for record in found[:size]]
     return paged(call, items, more=len(found) > size, size=size, skip=skip)
 
 
 def cancel_job(cloud: Cloud, call: Call) -> Reply:
     """202 and an operation; 200 for a job that has ended already."""
-    record = find(cloud, call.params["job"])
+    record = find(cloud, call.workspace, call.params["job"])
     if not record["active"]:
         return Reply(200, None)
     record = cloud.executions.cancel(record, call.now)
@@ -53,9 +53,9 @@ def cancel_job(cloud: Cloud, call: Call) -> Reply:
         cloud,
         call,
         operations.JOB,
-        ids.job(record["name"]),
+        ids.job(call.workspace, record["name"]),
         kind="job",
-        parent=ids.WORKSPACE,
+        parent=call.workspace,
         seconds=cloud.plays.operation_seconds,
         then={},
     )
@@ -65,7 +65,7 @@ def cancel_job(cloud: Cloud, call: Call) -> Reply:
 def delete_job(cloud: Cloud, call: Call) -> Reply:
     """The record of an ended job; 204 for an absent one, 409 for one that runs."""
     record = cloud.store.job(call.params["job"])
-    if record is None:
+    if record is None or not _lies_in(call.workspace, record):
         return Reply(204)
     record = cloud.executions.refresh(record)
     if record["active"]:
@@ -78,27 +78,38 @@ def delete_job(cloud: Cloud, call: Call) -> Reply:
     return Reply(200)
 
 
-def find(cloud: Cloud, name: str) -> JobRecord:
+def find(cloud: Cloud, workspace: str, name: str) -> JobRecord:
     """The job, by its own name or its child's, as its driver sees it now. Raises 404."""
     record = cloud.store.job(name)
-    if record is None:
+    if record is None or not _lies_in(workspace, record):
         raise user_error(
             404,
-            f"Job with name '{name}' was not found in the workspace '{identity.WORKSPACE}'.",
+            f"Job with name '{name}' was not found in the workspace '{ids.name_of(workspace)}'.",
             inner=("NotFound", "JobNotFound"),
         )
     return cloud.executions.refresh(record)
 
 
+def workspace_of(record: JobRecord) -> str:
+    """ARM id of the workspace that a job runs in."""
+    return ids.workspace_of(record["endpoint"])
+
+
+def _lies_in(workspace: str, record: JobRecord) -> bool:
+    return workspace_of(record).lower() == workspace.lower()
+
+
 def batch_job(record: JobRecord) -> dict[str, Any]:
     """BatchJobResource: what the scoring endpoint and its job lists show (recorded)."""
-    endpoint, deployment = record["endpoint"].rpartition("/")[2], record["deployment"].rpartition("/")[2]
     instant = seven_digits(record["created"])
     place: dict[str, Any] = {"datastoreId": None, "path": None}
     if record["status"] == "Completed":
-        place = {"datastoreId": ids.datastore(identity.DEFAULT_DATASTORE), "path": record["output"]["path"]}
+        place = {
+            "datastoreId": ids.datastore(workspace_of(record), identity.DEFAULT_DATASTORE),
+            "path": record["output"]["path"],
+        }
     return {
-        "id": f"{ids.deployment(endpoint, deployment)}/jobs/{record['name']}",
+        "id": f"{record['deployment']}/jobs/{record['name']}",
         "name": record["name"],
         "type": "Microsoft.MachineLearningServices/workspaces/batchEndpoints/deployments/jobs",
         "properties": {
@@ -109,7 +120,7 @@ def batch_job(record: JobRecord) -> dict[str, Any]:
             "status": record["status"],
             "interactionEndpoints": {
                 kind: {"jobEndpointType": kind, "port": None, "endpoint": url, "properties": None}
-                for kind, url in _links(record["name"]).items()
+                for kind, url in _links(record, record["name"]).items()
             },
             "tags": record["tags"],
             "properties": record["properties"],
@@ -174,7 +185,7 @@ def _child(record: JobRecord) -> dict[str, Any]:
 
 def _job_base(record: JobRecord, name: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": ids.job(name),
+        "id": ids.job(workspace_of(record), name),
         "name": name,
         "type": "Microsoft.MachineLearningServices/workspaces/jobs",
         "properties": {
@@ -190,7 +201,7 @@ def _job_base(record: JobRecord, name: str, properties: dict[str, Any]) -> dict[
                     "properties": None,
                     "nodes": None,
                 }
-                for kind, url in _links(name).items()
+                for kind, url in _links(record, name).items()
             },
             "isArchived": False,
             "identity": None,
@@ -205,12 +216,13 @@ def _job_base(record: JobRecord, name: str, properties: dict[str, Any]) -> dict[
     }
 
 
-def _links(name: str) -> dict[str, str]:
+def _links(record: JobRecord, name: str) -> dict[str, str]:
+    arm_id = workspace_of(record)
     workspace = (
-        f"/subscriptions/{identity.SUBSCRIPTION_ID}/resourcegroups/{identity.RESOURCE_GROUP}"
-        f"/workspaces/{identity.WORKSPACE}"
+        f"/subscriptions/{identity.SUBSCRIPTION_ID}/resourcegroups/{ids.group_of(arm_id)}"
+        f"/workspaces/{ids.name_of(arm_id)}"
     )
     return {
-        "Tracking": f"azureml://{identity.LOCATION}.api.azureml.ms/mlflow/v1.0{ids.WORKSPACE}?",
+        "Tracking": f"azureml://{identity.LOCATION}.api.azureml.ms/mlflow/v1.0{arm_id}?",
         "Studio": f"https://ml.azure.com/runs/{name}?wsid={workspace}",
     }

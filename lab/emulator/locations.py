@@ -1,16 +1,19 @@
-"""Where a uri of Azure's many kinds lies in the lab's storage account."""
+"""Where a uri of Azure's many kinds lies in the storage account of a workspace."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from lab import identity
-from lab.emulator import ids
+from lab.emulator import ids, workspaces
+from lab.emulator.blobs import blob_host
 from lab.emulator.datastores import containers
 from lab.emulator.store import Store
+
+if TYPE_CHECKING:
+    from lab.emulator.cloud import Cloud
 
 
 class Elsewhere(ValueError):
@@ -44,29 +47,31 @@ _DATA = re.compile(
 )
 
 
-def locate(uri: str, store: Store) -> Place:
+def locate(uri: str, cloud: Cloud, workspace: str) -> Place:
     """The container and path behind a datastore uri, a blob url or a data asset's id. Raises Elsewhere."""
     short = _SHORT.fullmatch(uri)
     if short:
-        return _in_datastore(store, short["store"], short["path"])
+        return _in_datastore(cloud, workspace, short["store"], short["path"])
     long = _LONG.fullmatch(uri)
     if long:
-        here = (identity.SUBSCRIPTION_ID, identity.RESOURCE_GROUP, identity.WORKSPACE)
-        if (long["sub"].lower(), long["group"].lower(), long["ws"].lower()) != here:
-            raise Elsewhere(f"{uri} lies in another workspace than the lab's")
-        return _in_datastore(store, long["store"], long["path"])
+        there = f"/subscriptions/{long['sub']}/resourceGroups/{long['group']}/providers/{ids.PROVIDER}/workspaces/"
+        if f"{there}{long['ws']}".lower() != workspace.lower():
+            raise Elsewhere(f"{uri} lies in another workspace than {ids.name_of(workspace)}")
+        return _in_datastore(cloud, workspace, long["store"], long["path"])
     arm = _ARM_DATASTORE.fullmatch(uri)
     if arm:
-        if ids.in_workspace(f"{arm['id']}/datastores/{arm['store']}") is None:
-            raise Elsewhere(f"{uri} lies in another workspace than the lab's")
-        return _in_datastore(store, arm["store"], arm["path"])
+        if arm["id"].lower() != workspace.lower():
+            raise Elsewhere(f"{uri} lies in another workspace than {ids.name_of(workspace)}")
+        return _in_datastore(cloud, workspace, arm["store"], arm["path"])
     if _DATA.fullmatch(uri):
-        return locate(_asset_data(uri, store)[1], store)
+        return locate(_asset_data(uri, cloud.store)[1], cloud, workspace)
     if uri.lower().startswith(("https://", "http://")):
-        return _at_url(uri)
+        return _at_url(uri, workspaces.account_of(cloud, workspace))
     wasbs = _WASBS.fullmatch(uri)
     if wasbs:
-        return _at_url(f"https://{wasbs['host']}/{wasbs['container']}/{wasbs['path']}")
+        return _at_url(
+            f"https://{wasbs['host']}/{wasbs['container']}/{wasbs['path']}", workspaces.account_of(cloud, workspace)
+        )
     raise Elsewhere(f"{uri} is no place that the lab knows")
 
 
@@ -104,19 +109,19 @@ def _asset_data(uri: str, store: Store) -> tuple[str | None, str]:
 _PARTS = (("UriFile", "file"), ("UriFolder", "folder"))
 
 
-def _in_datastore(store: Store, name: str, path: str) -> Place:
-    known = containers(store)
+def _in_datastore(cloud: Cloud, workspace: str, name: str, path: str) -> Place:
+    known = containers(cloud, workspace)
     container = known.get(name.lower())
     if container is None:
-        if store.get(ids.datastore(name)) is not None:
-            raise Elsewhere(f"datastore '{name}' lies in another storage account than the lab's")
+        if cloud.store.get(ids.datastore(workspace, name)) is not None:
+            raise Elsewhere(f"datastore '{name}' lies in another storage account than the workspace's")
         raise Elsewhere(f"datastore '{name}' does not exist in the lab; there are {', '.join(known)}")
     return Place(container, unquote(path).strip("/"))
 
 
-def _at_url(uri: str) -> Place:
+def _at_url(uri: str, account: str) -> Place:
     split = urlsplit(uri)
-    if split.hostname != f"{identity.STORAGE_ACCOUNT}.blob.core.windows.net":
+    if split.hostname != blob_host(account):
         raise Elsewhere(f"{uri}: the lab reaches no host but its own; copy the data to its datastore")
     container, _, path = split.path.strip("/").partition("/")
     return Place(container, unquote(path).strip("/"))

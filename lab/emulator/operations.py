@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
-from lab.emulator import ids
+from lab.emulator import ids, workspaces
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import user_error
 from lab.emulator.store import Operation, Store
@@ -20,7 +20,7 @@ from lab.emulator.store import Operation, Store
 if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
 
-ENDPOINT, DEPLOYMENT, COMPUTE, JOB = "bebes", "bdbes", "compute", "job"
+ENDPOINT, DEPLOYMENT, COMPUTE, JOB, WORKSPACE = "bebes", "bdbes", "compute", "job", "workspace"
 """Styles. The first two are the kinds seen in recorded operation URLs."""
 
 
@@ -40,7 +40,11 @@ def begin(
     Whatever still runs on the target is superseded. A scripted fault may decide how the operation ends.
     """
     outcome = cloud.faults.outcome(call)
-    name = str(uuid.uuid4()) if style == COMPUTE else f"{style}:{identity.WORKSPACE_ID}:{uuid.uuid4()}"
+    name = (
+        str(uuid.uuid4())
+        if style in (COMPUTE, WORKSPACE)
+        else f"{style}:{workspaces.guid_of(cloud, ids.workspace_of(target))}:{uuid.uuid4()}"
+    )
     record: dict[str, Any] = {"then": then, "kind": kind, "parent": parent, "started": call.now}
     if outcome is not None:
         record |= {"outcome": outcome.status, "error": {"code": outcome.code, "message": outcome.message}}
@@ -93,9 +97,10 @@ def headers(cloud: Cloud, call: Call, operation: Operation, *, location: str = "
             "Azure-AsyncOperation": f"{base}/computeOperationsStatus/{operation.name}{version}&service=new",
             **retry_after,
         }
-    result = f"https://management.azure.com{location}" if location else f"{base}/mfeOperationResults/{operation.name}"
+    family = "workspaceOperation" if operation.style == WORKSPACE else "mfeOperation"
+    result = f"https://management.azure.com{location}" if location else f"{base}/{family}Results/{operation.name}"
     return {
-        "Azure-AsyncOperation": f"{base}/mfeOperationsStatus/{operation.name}{version}",
+        "Azure-AsyncOperation": f"{base}/{family}sStatus/{operation.name}{version}",
         "Location": f"{result}{version}",
         "x-ms-async-operation-timeout": "PT30M",
         **retry_after,
@@ -113,11 +118,10 @@ _URI_IN_BODY = "2022-05-01"
 
 
 def status(cloud: Cloud, call: Call) -> Reply:
-    """GET mfeOperationsStatus: `Updating` until it ends, whatever the operation does (recorded)."""
+    """GET mfeOperationsStatus, workspaceOperationsStatus: `Updating` until it ends, whatever it does (recorded)."""
     operation = _find(cloud, call)
     body: dict[str, Any] = {
-        "id": f"{ids.SUBSCRIPTION}/providers/{ids.PROVIDER}/locations/{call.params['location']}"
-        f"/mfeOperationsStatus/{operation.name}",
+        "id": f"/{call.path.strip('/')}",
         "name": operation.name,
         "status": "Updating" if operation.status == "pending" else operation.status,
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
-from lab.emulator import asset_kinds, computes, deployments, endpoints, ids
+from lab.emulator import asset_kinds, computes, deployments, endpoints, ids, workspaces
 
 if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
@@ -20,17 +20,17 @@ def overview(cloud: Cloud, now: float) -> dict[str, Any]:
     """Endpoints with their deployments, computes, the newest jobs, and counts by kind. To be called where jobs move:
     a job's driver is asked how far it is. `now` and all times are seconds since the epoch."""
     counts = _counts(cloud)
-    newest = cloud.store.children(
-        endpoints.KIND, ids.WORKSPACE, limit=ENDPOINTS, offset=max(0, counts["endpoints"] - ENDPOINTS)
-    )
+    newest = [body for arm_id in cloud.store.ids(endpoints.KIND)[-ENDPOINTS:] if (body := cloud.store.get(arm_id))]
+    clusters = [body for arm_id in cloud.store.ids(computes.KIND)[:ENDPOINTS] if (body := cloud.store.get(arm_id))]
     return {
         "now": now,
         "workspace": identity.WORKSPACE,
+        "made_workspaces": [ids.name_of(arm_id) for arm_id in cloud.store.ids(workspaces.KIND)],
         "location": identity.LOCATION,
         "proxy_port": cloud.config.proxy_port,
         "counts": counts,
         "endpoints": [_endpoint(cloud, body) for body in reversed(newest)],
-        "computes": [_compute(body) for body in cloud.store.children(computes.KIND, ids.WORKSPACE, limit=ENDPOINTS)],
+        "computes": [_compute(body) for body in clusters],
         "jobs": [job(cloud.executions.refresh(record), now) for record in cloud.store.jobs(limit=JOBS)],
     }
 

@@ -9,14 +9,11 @@ from lab.emulator.ids import PROVIDER
 from lab.emulator.routes import RouteTable
 
 _WORKSPACE = f"subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/workspaces/{{workspace}}"
-_ONE_WORKSPACE = "the lab has one workspace from its birth, and it stays as it is"
 _NO_NOTEBOOKS = "the lab has no notebooks"
 _NO_NODES = "a cluster's nodes come and go by themselves"
 
 REFUSED: tuple[tuple[str, str, str], ...] = (
-    ("PUT", "", f"workspaces made or changed (PUT workspaces); {_ONE_WORKSPACE}"),
-    ("PATCH", "", f"workspaces changed (PATCH workspaces); {_ONE_WORKSPACE}"),
-    ("DELETE", "", f"workspaces deleted (DELETE workspaces); {_ONE_WORKSPACE}"),
+    ("PATCH", "", "workspaces changed in part (PATCH workspaces); PUT is there"),
     ("POST", "diagnose", "diagnosis of a workspace (diagnose)"),
     ("POST", "listKeys", "keys of a workspace's own services (listKeys); listStorageAccountKeys is there"),
     ("POST", "listNotebookAccessToken", f"notebook tokens (listNotebookAccessToken); {_NO_NOTEBOOKS}"),

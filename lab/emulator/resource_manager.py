@@ -31,11 +31,15 @@ _REGION = "East US"
 
 
 def list_resources(cloud: Cloud, call: Call) -> Reply:
-    """Tracked resources: the workspace, batch endpoints, their deployments. `$filter`: clauses with `eq`, and `and`."""
+    """Tracked resources: workspaces, batch endpoints, their deployments. `$filter`: clauses with `eq`, and `and`."""
     wanted = _wanted(call.query.get("$filter", ""))
-    workspace = workspaces.get_workspace(cloud, call).body
-    tracked = [*([workspace] if isinstance(workspace, dict) else []), *_stored(cloud)]
-    found = [each for each in map(_generic, tracked) if all(clause(each) for clause in wanted)]
+    group = call.params.get("group")
+    found = [
+        each
+        for each in map(_generic, [*workspaces.known(cloud), *_stored(cloud)])
+        if all(clause(each) for clause in wanted)
+        and (group is None or ids.group_of(each["id"]).lower() == group.lower())
+    ]
     size, skip = bounds(call)
     return paged(call, found[skip : skip + size], more=len(found) > skip + size, size=size, skip=skip)
 
@@ -122,6 +126,6 @@ def _clause(text: str) -> Callable[[Resource], bool]:
         raise unknown(f"the filter {text.strip()!r} of a resource list")
     name, value = match[1].lower(), match[2].lower()
     if name == "resourcegroup":
-        return lambda _: value == identity.RESOURCE_GROUP
+        return lambda resource: ids.group_of(resource["id"]).lower() == value
     key = "type" if name == "resourcetype" else name
     return lambda resource: str(resource[key]).lower() == value

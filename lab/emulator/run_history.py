@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lab import identity
 from lab.emulator import endpoints, ids, jobs, scoring, workspaces
 from lab.emulator.call import Call, Reply
 from lab.emulator.entra import ARM_AUDIENCES, ML_AUDIENCES, require_token
 from lab.emulator.errors import unknown
-from lab.emulator.routes import RouteTable
+from lab.emulator.routes import Found, RouteTable
 from lab.emulator.timestamps import zulu
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _WORKSPACE = (
     f"subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{ids.PROVIDER}/workspaces/{{workspace}}"
 )
+_Handler = Callable[["Cloud", Call], Reply]
 _EXIT_CODE = (
     "Execution failed. User process '/azureml-envs/azureml_lab/bin/python' exited with status code 42. Please check "
     "log file 'user_logs/std_log_0.txt' for error details. Error: Traceback (most recent call last):\n"
@@ -32,23 +35,18 @@ def answer(cloud: Cloud, call: Call) -> Reply:
     found = _ROUTES.find(call.method, call.path)
     if found is None:
         raise unknown(f"{call.method} https://{call.host}{call.path}")
-    if found.params.get("workspace") is not None:
-        _check_workspace(call, found.params)
-    return found.handler(cloud, _with(call, dict(found.params)))
+    return found.handler(
+        cloud, dataclasses.replace(call, params=found.params, workspace=_workspace(cloud, call, found))
+    )
 
 
-def _with(call: Call, params: dict[str, str]) -> Call:
-    return Call(call.method, call.host, call.path, call.now, call.query, call.headers, call.body, params)
-
-
-def _check_workspace(call: Call, params: Any) -> None:
-    given = "/subscriptions/{subscription}/resourceGroups/{group}".format(**params)
-    if f"{given}/workspaces/{params['workspace']}".lower() != f"{ids.GROUP}/workspaces/{_name()}".lower():
+def _workspace(cloud: Cloud, call: Call, found: Found[_Handler]) -> str:
+    if "workspace" not in found.params:
+        return ""
+    known = workspaces.find(cloud, found.params["group"], found.params["workspace"])
+    if found.params["subscription"].lower() != identity.SUBSCRIPTION_ID or known is None:
         raise unknown(f"the workspace of https://{call.host}{call.path}")
-
-
-def _name() -> str:
-    return ids.WORKSPACE.rpartition("/")[2]
+    return str(known["id"])
 
 
 def _discovery(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
@@ -57,20 +55,20 @@ def _discovery(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
 
 def _details(cloud: Cloud, call: Call) -> Reply:
     require_token(cloud, call, ARM_AUDIENCES)
-    record = jobs.find(cloud, call.params["run"])
+    record = jobs.find(cloud, call.workspace, call.params["run"])
     return Reply(200, _run(cloud, call, record, child=call.params["run"] == record["child"], details=True))
 
 
 def _run_alone(cloud: Cloud, call: Call) -> Reply:
     require_token(cloud, call, ARM_AUDIENCES)
-    record = jobs.find(cloud, call.params["run"])
+    record = jobs.find(cloud, call.workspace, call.params["run"])
     return Reply(200, _run(cloud, call, record, child=call.params["run"] == record["child"], details=False))
 
 
 def _children(cloud: Cloud, call: Call) -> Reply:
     """The one step `batchscoring` of a job; a step has none."""
     require_token(cloud, call, ARM_AUDIENCES)
-    record = jobs.find(cloud, call.params["run"])
+    record = jobs.find(cloud, call.workspace, call.params["run"])
     steps = [] if call.params["run"] == record["child"] else [_run(cloud, call, record, child=True, details=False)]
     return Reply(200, {"value": steps, "continuationToken": None, "nextLink": None})
 
@@ -79,19 +77,19 @@ def _run_data(cloud: Cloud, call: Call) -> Reply:
     """What azure-ai-ml asks before it downloads. No typed outputs are said, so that it looks at the known places."""
     require_token(cloud, call, ARM_AUDIENCES)
     name = str(call.json_object().get("runId", ""))
-    record = jobs.find(cloud, name)
+    record = jobs.find(cloud, call.workspace, name)
     return Reply(200, {"runMetadata": _run(cloud, call, record, child=name == record["child"], details=False)})
 
 
 def _jobs_of_endpoint(cloud: Cloud, call: Call) -> Reply:
     require_token(cloud, call, ML_AUDIENCES)
-    return scoring.jobs_of(cloud, call, endpoint=endpoints.find(cloud, call.params["endpoint"])["id"])
+    return scoring.jobs_of(cloud, call, endpoint=endpoints.find(cloud, call.workspace, call.params["endpoint"])["id"])
 
 
 def _jobs_of_deployment(cloud: Cloud, call: Call) -> Reply:
     require_token(cloud, call, ML_AUDIENCES)
-    endpoint = endpoints.find(cloud, call.params["endpoint"])
-    return scoring.jobs_of(cloud, call, deployment=ids.deployment(endpoint["name"], call.params["deployment"]))
+    endpoint = endpoints.find(cloud, call.workspace, call.params["endpoint"])
+    return scoring.jobs_of(cloud, call, deployment=f"{endpoint['id']}/deployments/{call.params['deployment']}")
 
 
 def _run(cloud: Cloud, call: Call, record: jobs.JobRecord, *, child: bool, details: bool) -> dict[str, Any]:
@@ -165,14 +163,14 @@ def _error(cloud: Cloud, record: jobs.JobRecord, *, child: bool) -> dict[str, An
 
 def _log_files(cloud: Cloud, call: Call, record: jobs.JobRecord, *, child: bool) -> dict[str, str]:
     """Signed links. The pipeline's own logs lie at `logs/azureml/`, everything else is the step's."""
+    account = workspaces.account_of(cloud, call.workspace)
     return {
-        name: cloud.blobs.blob_url(place["container"], place["path"], call.now)
+        name: cloud.blobs.blob_url(account, place["container"], place["path"], call.now)
         for name, place in sorted((record["logs"] or {}).items())
         if child != name.startswith("logs/azureml/")
     }
 
 
-_Handler = Callable[["Cloud", Call], Reply]
 _ROUTES: RouteTable[_Handler] = RouteTable(
     [
         ("GET", "discovery", _discovery),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
-from lab.emulator import deployments, endpoints, jobs
+from lab.emulator import (
+    computes,
+    deployments,
+    endpoints,
+    ids,
+    jobs,
+    role_assignments,
+    storage_accounts,
+    workspaces,
+)
 from lab.emulator.call import Call, Reply
 from lab.emulator.entra import ML_AUDIENCES, require_token
 from lab.emulator.errors import unknown, user_error
@@ -16,6 +26,7 @@ from lab.emulator.invocation import Invocation, read_invocation
 from lab.emulator.job_spec import driver_spec
 from lab.emulator.locations import Elsewhere
 from lab.emulator.paging import bounds, paged
+from lab.emulator.roles import QUEUES, READ, TABLES, WRITE
 from lab.emulator.workspaces import API_HOST
 
 if TYPE_CHECKING:
@@ -32,13 +43,14 @@ _SUFFIX = ".inference.ml.azure.com"
 def answer(cloud: Cloud, call: Call) -> Reply:
     require_token(cloud, call, ML_AUDIENCES)
     endpoint = _endpoint(cloud, call.host)
+    call = dataclasses.replace(call, workspace=ids.workspace_of(endpoint["id"]))
     parts = call.path.strip("/").split("/")
     if parts == ["jobs"] and call.method == "POST":
         return _invoke(cloud, call, endpoint)
     if parts == ["jobs"] and call.method == "GET":
         return jobs_of(cloud, call, endpoint=endpoint["id"])
     if parts[0] == "jobs" and len(parts) == 2 and call.method == "GET":
-        return _job(cloud, endpoint, parts[1])
+        return _job(cloud, call.workspace, endpoint, parts[1])
     raise unknown(f"{call.method} https://{call.host}{call.path}")
 
 
@@ -54,11 +66,11 @@ def _endpoint(cloud: Cloud, host: str) -> dict[str, Any]:
     name, _, region = host.removesuffix(_SUFFIX).partition(".")
     if region != identity.LOCATION:
         raise unknown(f"the region '{region}' of {host}; it lies in {identity.LOCATION}")
-    return endpoints.find(cloud, name)
+    return endpoints.in_region(cloud, name) or endpoints.find(cloud, ids.WORKSPACE, name)
 
 
-def _job(cloud: Cloud, endpoint: dict[str, Any], name: str) -> Reply:
-    record = jobs.find(cloud, name)
+def _job(cloud: Cloud, workspace: str, endpoint: dict[str, Any], name: str) -> Reply:
+    record = jobs.find(cloud, workspace, name)
     if record["endpoint"].lower() != endpoint["id"].lower() or record["name"] != name:
         raise user_error(
             404,
@@ -72,7 +84,7 @@ def _invoke(cloud: Cloud, call: Call, endpoint: dict[str, Any]) -> Reply:
     deployment = _routed(cloud, call, endpoint)
     if deployments.is_pipeline(deployment["properties"]):
         raise unknown(f"jobs of pipeline component deployments, such as '{deployment['name']}'; it runs no pipelines")
-    invocation = read_invocation(call.json_object(), deployment["properties"])
+    invocation = read_invocation(call.json_object(), deployment["properties"], call.workspace)
     record = _record(cloud, call, endpoint, deployment, invocation)
     spec = None
     try:
@@ -80,6 +92,7 @@ def _invoke(cloud: Cloud, call: Call, endpoint: dict[str, Any]) -> Reply:
     except Elsewhere as elsewhere:
         # The service accepts such a job and its run fails; so does the lab.
         record["impossible"] = str(elsewhere)
+    record["impossible"] = record["impossible"] or _without_access(cloud, call, deployment["properties"]["compute"])
     cloud.executions.submit(record, spec)
     return Reply(
         201,
@@ -92,13 +105,37 @@ def _invoke(cloud: Cloud, call: Call, endpoint: dict[str, Any]) -> Reply:
     )
 
 
+def _without_access(cloud: Cloud, call: Call, compute_id: str) -> str | None:
+    """Why a job cannot reach the storage account of a workspace that is accessed by identity; None where it can.
+
+    Parallel runs keep their tasks in queues and tables, as whoever the cluster's identity is
+    (https://learn.microsoft.com/azure/machine-learning/how-to-disable-local-auth-storage#scenarios-for-role-assignments);
+    the texts are the lab's own.
+    """
+    properties = workspaces.of(cloud, call.workspace)["properties"]
+    if properties.get("systemDatastoresAuthMode") != "identity":
+        return None
+    account, compute = properties["storageAccount"], cloud.store.get(compute_id) or {}
+    wanted = frozenset({READ, WRITE, QUEUES, TABLES})
+    who = computes.principals(compute)[:1]
+    missing = role_assignments.lacking(cloud, who[0], wanted, account, call.now) if who else sorted(wanted)
+    if missing:
+        name = (
+            f"identity {who[0]} of compute {ids.name_of(compute_id)}" if who else f"compute {ids.name_of(compute_id)}"
+        )
+        return f"AuthorizationPermissionMismatch: {name} has no role for {', '.join(missing)} in {account}"
+    if not storage_accounts.opens(cloud, ids.name_of(account), call.now):
+        return f"AuthorizationPermissionMismatch: who started the job has no role for blobs in {account}"
+    return None
+
+
 def _routed(cloud: Cloud, call: Call, endpoint: dict[str, Any]) -> dict[str, Any]:
     """The deployment that the header names, else the default one."""
     name = call.headers.get("azureml-model-deployment") or endpoint["properties"]["defaults"]["deploymentName"]
     if not name:
         status = 404 if cloud.plays.invoke_without_default == "not_found" else 400
         raise user_error(status, _NO_DEFAULT, inner=("BadArgument", "NoValidDeployments"))
-    deployment = deployments.find(cloud, endpoint["name"], name)
+    deployment = deployments.find(cloud, call.workspace, endpoint["name"], name)
     if not _is_ready(deployment):
         state = deployment["properties"]["provisioningState"]
         raise user_error(

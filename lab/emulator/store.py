@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     endpoint TEXT NOT NULL, deployment TEXT NOT NULL, active INTEGER NOT NULL, record TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS jobs_of_endpoint ON jobs (endpoint, seq);
 CREATE INDEX IF NOT EXISTS jobs_of_deployment ON jobs (deployment, seq);
+CREATE INDEX IF NOT EXISTS jobs_of_workspace ON jobs (
+    substr(endpoint, 1, instr(endpoint, '/batchendpoints/') - 1), seq);
 CREATE INDEX IF NOT EXISTS jobs_active ON jobs (seq) WHERE active = 1;
 CREATE INDEX IF NOT EXISTS operations_ended ON operations (due) WHERE status <> 'pending';
 CREATE TABLE IF NOT EXISTS deleted (id TEXT PRIMARY KEY, at REAL NOT NULL);
@@ -100,6 +102,11 @@ class Store:
     def get(self, arm_id: str) -> dict[str, Any] | None:
         row = self._one("SELECT body FROM resources WHERE id = ?", (arm_id.lower(),))
         return None if row is None else json.loads(row[0])
+
+    def created(self, arm_id: str) -> float | None:
+        """When it was first put, seconds since the epoch."""
+        row = self._one("SELECT created FROM resources WHERE id = ?", (arm_id.lower(),))
+        return None if row is None else float(row[0])
 
     def put(self, kind: str, parent: str, body: Mapping[str, Any], now: float) -> None:
         """Insert or replace by `body["id"]`; a replaced one keeps its place in lists."""
@@ -212,15 +219,24 @@ class Store:
         return None if row is None else json.loads(row[0])
 
     def jobs(
-        self, *, endpoint: str | None = None, deployment: str | None = None, limit: int = -1, offset: int = 0
+        self,
+        *,
+        workspace: str | None = None,
+        endpoint: str | None = None,
+        deployment: str | None = None,
+        limit: int = -1,
+        offset: int = 0,
     ) -> list[dict[str, Any]]:
-        """The newest first."""
+        """The newest first, of all or of what is named."""
         where: str
         values: tuple[str, ...]
         if deployment is not None:
             where, values = "WHERE deployment = ?", (deployment.lower(),)
         elif endpoint is not None:
             where, values = "WHERE endpoint = ?", (endpoint.lower(),)
+        elif workspace is not None:
+            where = "WHERE substr(endpoint, 1, instr(endpoint, '/batchendpoints/') - 1) = ?"
+            values = (workspace.lower(),)
         else:
             where, values = "", ()
         rows = self._all(
@@ -236,7 +252,8 @@ class Store:
 
     def job_ids(self) -> list[str]:
         """ARM ids of all jobs, the oldest first."""
-        return [ids.job(row[0]) for row in self._all("SELECT name FROM jobs ORDER BY seq", ())]
+        rows = self._all("SELECT json_extract(record, '$.endpoint'), name FROM jobs ORDER BY seq", ())
+        return [ids.job(ids.workspace_of(endpoint), name) for endpoint, name in rows]
 
     def count_jobs(self) -> int:
         row = self._one("SELECT COUNT(*) FROM jobs", ())

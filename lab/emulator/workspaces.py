@@ -1,17 +1,21 @@
-"""The subscription, the resource group and the workspace: seeded, and only read."""
+"""The subscription and its workspaces, as they are read. The lab's own workspace is there from its birth."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
-from lab.emulator import ids
+from lab.emulator import ids, storage_accounts
 from lab.emulator.call import Call, Reply
+from lab.emulator.errors import AzureError, arm_error
 from lab.emulator.timestamps import zulu
 
 if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
 
+Resource = dict[str, Any]
+
+KIND = "workspace"
 API_HOST = f"https://{identity.LOCATION}.api.azureml.ms"
 
 
@@ -23,25 +27,77 @@ def list_subscriptions(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
     return Reply(200, {"value": [_subscription()], "count": {"type": "Total", "value": 1}})
 
 
-def get_group(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
-    return Reply(200, _group())
+def get_workspace(cloud: Cloud, call: Call) -> Reply:
+    return Reply(200, of(cloud, call.workspace))
 
 
-def list_groups(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
-    return Reply(200, {"value": [_group()]})
+def list_workspaces(cloud: Cloud, call: Call) -> Reply:
+    """Of a resource group, or of the subscription."""
+    group = call.params.get("group")
+    there = [body for body in known(cloud) if group is None or ids.group_of(body["id"]).lower() == group.lower()]
+    return Reply(200, {"value": there, "nextLink": None})
 
 
-def list_workspaces(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
-    return Reply(200, {"value": [_workspace(cloud)], "nextLink": None})
-
-
-def list_account_keys(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
+def list_account_keys(cloud: Cloud, call: Call) -> Reply:
     """The key of the workspace's storage account."""
-    return Reply(200, {"userStorageKey": cloud.config.storage_key})
+    return Reply(200, {"userStorageKey": key_of(cloud, call.workspace)})
 
 
-def get_workspace(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
-    return Reply(200, _workspace(cloud))
+def known(cloud: Cloud) -> list[Resource]:
+    """Every workspace, the lab's own first."""
+    made = (cloud.store.get(arm_id) for arm_id in cloud.store.ids(KIND))
+    return [_own(cloud), *(body for body in made if body is not None)]
+
+
+def find(cloud: Cloud, group: str, name: str) -> Resource | None:
+    """A workspace by the names in a path, or None where there is none."""
+    arm_id = ids.workspace(group, name)
+    return _own(cloud) if arm_id.lower() == ids.WORKSPACE.lower() else cloud.store.get(arm_id)
+
+
+def of(cloud: Cloud, workspace: str) -> Resource:
+    """A workspace by its id. Raises ARM's 404."""
+    body = find(cloud, ids.group_of(workspace), ids.name_of(workspace))
+    if body is None:
+        raise not_found(workspace)
+    return body
+
+
+def not_found(arm_id: str) -> AzureError:
+    """ARM's 404 for a resource of any provider."""
+    provider, *rest = arm_id.partition("/providers/")[2].split("/")
+    kind, name = "/".join([provider, *rest[0::2]]), "/".join(rest[1::2])
+    return arm_error(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{kind}/{name}' under resource group '{ids.group_of(arm_id)}' was not found. For more details "
+        "please go to https://aka.ms/ARMResourceNotFoundFix",
+    )
+
+
+def account_of(cloud: Cloud, workspace: str) -> str:
+    """The name of its storage account."""
+    return ids.name_of(of(cloud, workspace)["properties"]["storageAccount"])
+
+
+def key_of(cloud: Cloud, workspace: str) -> str:
+    """The key of its storage account, as Azure tells it."""
+    return storage_accounts.told_key(cloud, of(cloud, workspace)["properties"]["storageAccount"])
+
+
+def guid_of(cloud: Cloud, workspace: str) -> str:
+    return str(of(cloud, workspace)["properties"]["workspaceId"])
+
+
+def containers_of(cloud: Cloud, workspace: str) -> tuple[str, str]:
+    """The two that it has from its birth: for data, and for logs and artifacts."""
+    return f"azureml-blobstore-{guid_of(cloud, workspace)}", identity.LOGS_CONTAINER
+
+
+def born(cloud: Cloud, workspace: str) -> float:
+    """When it was made, seconds since the epoch."""
+    at: float = cloud.store.created(workspace) or cloud.created
+    return at
 
 
 def get_discovery() -> Reply:
@@ -67,18 +123,7 @@ def _subscription() -> dict[str, Any]:
     }
 
 
-def _group() -> dict[str, Any]:
-    return {
-        "id": ids.GROUP,
-        "name": identity.RESOURCE_GROUP,
-        "type": "Microsoft.Resources/resourceGroups",
-        "location": identity.LOCATION,
-        "tags": {},
-        "properties": {"provisioningState": "Succeeded"},
-    }
-
-
-def _workspace(cloud: Cloud) -> dict[str, Any]:
+def _own(cloud: Cloud) -> Resource:
     created = zulu(cloud.created)
     resources = f"{ids.GROUP}/providers"
     return {

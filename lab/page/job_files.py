@@ -41,7 +41,7 @@ def log_tail(folder: Path, wanted: str | None) -> dict[str, Any]:
     return {"names": names, "name": name, "text": text.partition("\n")[2] if cut else text, "cut": cut}
 
 
-def first_rows(blobs: BlobStorage, record: JobRecord) -> dict[str, Any] | None:
+def first_rows(blobs: BlobStorage, account: str, record: JobRecord) -> dict[str, Any] | None:
     """Fields of the first lines of a completed job's output file, None when there is none to read.
 
     Raises azure.core.exceptions.AzureError: the storage does not answer, or the file is gone.
@@ -51,7 +51,7 @@ def first_rows(blobs: BlobStorage, record: JobRecord) -> dict[str, Any] | None:
     chosen = next((each for each in outputs if each["path"] == asked), outputs[0] if outputs else None)
     if record["status"] != "Completed" or chosen is None or not chosen["path"].lower().endswith(_RESULTS_READABLE):
         return None
-    head = blobs.head(chosen["container"], chosen["path"], RESULT_BYTES)
+    head = blobs.head(account, chosen["container"], chosen["path"], RESULT_BYTES)
     return {"file": chosen["path"].rpartition("/")[2], "rows": rows_of(head, chosen["path"])}
 
 

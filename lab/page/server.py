@@ -25,7 +25,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lab.emulator import overview
+from lab.emulator import jobs, overview, workspaces
 from lab.emulator.operations import settle
 from lab.page.job_files import first_rows, log_tail
 
@@ -77,9 +77,10 @@ def page_app(cloud: Cloud, port: int) -> ASGIApp:
         record = cloud.executions.refresh(record)
         folder = cloud.executions.directory(record["name"]) / "logs"
         log = await anyio.to_thread.run_sync(log_tail, folder, request.query_params.get("log"))
+        account = workspaces.account_of(cloud, jobs.workspace_of(record))
         results: dict[str, Any] | None
         try:
-            results = await anyio.to_thread.run_sync(first_rows, cloud.blobs, record)
+            results = await anyio.to_thread.run_sync(first_rows, cloud.blobs, account, record)
         except AzureError as error:
             results = {"file": None, "rows": [], "problem": str(error).partition("\n")[0]}
         return JSONResponse({"job": overview.job(record, cloud.clock()), "log": log, "results": results})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,19 +47,29 @@ class CountedBlobs:
     contents: dict[str, bytes] = field(default_factory=dict)
     """By container/path."""
 
-    def ensure_container(self, name: str) -> None:
-        self.containers.append(name)
+    served: list[str] = field(default_factory=list)
+    """The accounts that there are by now."""
+    emptied: list[str] = field(default_factory=list)
 
-    def container_sas(self, name: str, now: float) -> str:
+    def serve(self, accounts: Sequence[str]) -> None:
+        self.served = list(accounts)
+
+    def empty(self, account: str) -> None:
+        self.emptied.append(account)
+
+    def ensure_container(self, account: str, name: str) -> None:
+        self.containers.append(name if account == identity.STORAGE_ACCOUNT else f"{account}/{name}")
+
+    def container_sas(self, account: str, name: str, now: float) -> str:
         return f"sr=c&sp=rcwl&sig={name}-{now:.0f}"
 
-    def blob_url(self, container: str, path: str, now: float) -> str:
-        return f"https://labstore.blob.core.windows.net/{container}/{path}?sig={now:.0f}"
+    def blob_url(self, account: str, container: str, path: str, now: float) -> str:
+        return f"https://{account}.blob.core.windows.net/{container}/{path}?sig={now:.0f}"
 
-    def head(self, container: str, path: str, length: int) -> bytes:
+    def head(self, account: str, container: str, path: str, length: int) -> bytes:
         return self.contents[f"{container}/{path}"][:length]
 
-    def census(self, outputs: Collection[tuple[str, str]]) -> dict[str, int]:
+    def census(self, accounts: Iterable[str], outputs: Collection[tuple[str, str]]) -> dict[str, int]:
         self.asked_outputs = set(outputs)
         return self.counts
 

@@ -49,6 +49,7 @@ def test_status_lists_every_kind_by_id_and_counts_blobs(lab: InProcessLab) -> No
         "datasets": [],
         "components": [],
         "computes": [f"{WS}/computes/cpu"],
+        "foundations": [],
         "jobs": [f"{WS}/jobs/{name}"],
         "blobs": {"uploads": 3, "outputs": 2, "logs": 1},
     }
@@ -56,7 +57,7 @@ def test_status_lists_every_kind_by_id_and_counts_blobs(lab: InProcessLab) -> No
 
 
 def test_storage_that_does_not_answer_is_a_503_that_says_so(lab: InProcessLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_outputs: object) -> dict[str, int]:
+    def away(_accounts: object, _outputs: object) -> dict[str, int]:
         raise ServiceRequestError("connection refused")
 
     monkeypatch.setattr(lab.blobs, "census", away)

@@ -78,7 +78,7 @@ def test_a_job_on_a_datastore_of_another_account_fails_by_name(lab: InProcessLab
     lab.advance()
 
     said = lab.history(f"{name}/children")["value"][0]["error"]["error"]["message"]
-    assert said == "datastore 'far' lies in another storage account than the lab's"
+    assert said == "datastore 'far' lies in another storage account than the workspace's"
 
 
 @pytest.mark.parametrize(

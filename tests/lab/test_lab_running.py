@@ -39,6 +39,7 @@ KINDS = [
     "datasets",
     "components",
     "computes",
+    "foundations",
     "jobs",
     "blobs",
 ]

@@ -15,6 +15,7 @@ import pytest
 from lab import identity
 from lab.emulator.plays import Plays
 from lab.emulator.refused import REFUSED
+from lab.emulator.storage_accounts import OWN as STORAGE_ACCOUNT
 from tests.emulator.in_process_lab import WS, InProcessLab, datastore, deployment_body, endpoint_body
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +93,8 @@ def test_the_document_names_every_setting(name: str) -> None:
 @pytest.mark.parametrize("operation", list(operations()), ids=str)
 def test_an_operation_is_served_or_refused_by_name(lab: InProcessLab, operation: Operation) -> None:
     job = _arranged(lab)
-    path = re.sub(r"\{\w+\}", lambda name: _NAMES.get(name[0], ""), operation.url.replace("/jobs/{id}", f"/jobs/{job}"))
+    names = {**_NAMES, **({"{WS}": MADE} if operation.url == "{WS}" and operation.method != "GET" else {})}
+    path = re.sub(r"\{\w+\}", lambda name: names.get(name[0], ""), operation.url.replace("/jobs/{id}", f"/jobs/{job}"))
 
     answer = lab.arm(operation.method, path + _QUERY.get(str(operation), ""), _body(operation))
 
@@ -132,7 +134,15 @@ _VERSIONS: dict[str, dict[str, Any]] = {
     "data": {"dataType": "uri_folder", "dataUri": datastore("in")},
     "components": {"componentSpec": {"type": "pipeline", "jobs": {}}},
 }
+# The workspace that the lab is born with stays as it is.
+MADE = f"{WS[:-3]}made"
+_VAULT = f"{WS.partition('/providers/')[0]}/providers/Microsoft.KeyVault/vaults/made-vault"
+_WORKSPACE = {
+    "location": "eastus",
+    "properties": {"storageAccount": STORAGE_ACCOUNT, "keyVault": _VAULT},
+}
 _PUT: dict[str, Any] = {
+    "{WS}": _WORKSPACE,
     "{WS}/batchEndpoints/{endpointName}": endpoint_body(),
     "{WS}/batchEndpoints/{endpointName}/deployments/{deploymentName}": deployment_body(),
     "{WS}/computes/{computeName}": {
@@ -160,6 +170,8 @@ def _arranged(lab: InProcessLab) -> str:
     for kind, body in _VERSIONS.items():
         assert lab.arm("PUT", f"{kind}/thing/versions/1", {"properties": body}).status_code == 201
     assert lab.arm("PUT", "datastores/thing", {"properties": _DATASTORE}).status_code == 201
+    vault = {"tenantId": identity.TENANT_ID, "sku": {"family": "A", "name": "standard"}}
+    assert lab.arm("PUT", _VAULT, {"location": "eastus", "properties": vault}).status_code == 201
     job = str(lab.invoke("https://example.org/elsewhere").json()["name"])
     lab.advance()
     return job
