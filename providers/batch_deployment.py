@@ -201,6 +201,10 @@ class BatchDeploymentKind(Kind):
             yield Failure("environment_id", "is required with code_configuration")
         yield from _model_reference(_known(inputs.get("model")))
 
+    def arrival(self, inputs: Mapping[str, Any]) -> str:
+        content = [name for name in CONTENT if inputs.get(name) is not None]
+        return f"new, beside one of other content: {', '.join(content)} are settled at its creation"
+
     def create(self, props: Mapping[str, Any]) -> CreateResult:
         id_ = f"{props['endpoint_id']}/deployments/{props['deployment_name']}"
         with client(props).exclusive(props["endpoint_id"]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pulumi import Input, ResourceOptions
-from pulumi.dynamic import CheckResult, CreateResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from providers import dynamic_host, explanations, schema
 from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate, same_place
@@ -43,13 +43,11 @@ class BlobFolderArgs(AzureArgs):
 class BlobFolderKind(Kind):
     args = BlobFolderArgs
 
-    def check(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> CheckResult:
-        result = super().check(olds, news)
-        inputs = result.inputs
-        if not olds and not result.failures and not schema.is_unknown([inputs["files"], inputs["bytes"]]):
-            count = "1 file" if inputs["files"] == 1 else f"{inputs['files']} files"
-            dynamic_host.progress()(f"{count}, {size(inputs['bytes'])} to upload")
-        return result
+    def arrival(self, inputs: Mapping[str, Any]) -> str:
+        if schema.is_unknown([inputs["files"], inputs["bytes"]]):
+            return ""
+        count = "1 file" if inputs["files"] == 1 else f"{inputs['files']} files"
+        return f"{count}, {size(inputs['bytes'])} to upload"
 
     def create(self, props: Mapping[str, Any]) -> CreateResult:
         return CreateResult(self._upload(props), self.owned(props))

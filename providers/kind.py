@@ -32,7 +32,7 @@ from providers.aml.refusal import Refusal
 from providers.aml.workspace import API_VERSION
 from providers.arm import ArmError, DeadlineExceeded, OperationFailed
 from providers.dynamic_host import InitFailed
-from providers.schema import LOCAL, REPLACE, Bag, Failure, prop
+from providers.schema import LOCAL, REPLACE, UPDATE, Bag, Failure, prop
 
 _PROVIDER = "__provider"
 _READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri")
@@ -115,14 +115,20 @@ class Kind(ResourceProvider):
         dynamic_host.end_with_engine()
 
     @_answering_cleanly
-    def check(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> CheckResult:
+    def check(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> CheckResult:
         bag, failures = schema.check(self.args, without_provider(news))
         failures += [] if failures else list(self.relations(bag))
+        if not olds and not failures and (why := self.arrival(bag)):
+            dynamic_host.progress()(why)
         return CheckResult(bag, [CheckFailure(failure.property, failure.reason) for failure in failures])
 
     def relations(self, inputs: Mapping[str, Any]) -> Iterable[Failure]:  # noqa: ARG002  # for kinds that have some
         """What is wrong between properties that are right each by itself; some may not be known yet."""
         return ()
+
+    def arrival(self, inputs: Mapping[str, Any]) -> str:  # noqa: ARG002  # for kinds that have something to say
+        """What a reader of a preview wants to know of a new one; empty where nothing."""
+        return ""
 
     @_answering_cleanly
     def diff(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> DiffResult:
@@ -132,8 +138,10 @@ class Kind(ResourceProvider):
         """
         changed = self._changed(olds, news)
         replaces = [name for name, change in changed.items() if change == REPLACE]
-        changes = bool(changed) or UNFINISHED in olds
-        return DiffResult(changes=changes, replaces=replaces, stables=[], delete_before_replace=bool(replaces))
+        why = planned(changed, str(olds.get(UNFINISHED) or ""))
+        if why:
+            dynamic_host.progress()(why)
+        return DiffResult(changes=bool(why), replaces=replaces, stables=[], delete_before_replace=bool(replaces))
 
     # The four below are what a kind must have; these say so when one is missing.
 
@@ -218,6 +226,24 @@ class Kind(ResourceProvider):
         """What the service has otherwise than it is asked for."""
         asked = self.owned(props)
         return schema.changes(self.args, self.live(body, asked), asked)
+
+
+def planned(changed: Mapping[str, str], unfinished: str) -> str:
+    """Why a resource is to change, by property; empty where it is not. Names alone: values may be secret.
+
+    Shown beside the resource, in a preview too, where the engine says no more than `update` or `replace`.
+    """
+    by_change = {
+        wanted: ", ".join(name for name, change in changed.items() if change == wanted)
+        for wanted in (REPLACE, UPDATE, LOCAL)
+    }
+    parts = [
+        f"its last write did not end well ({unfinished}): written again" if unfinished else "",
+        f"{by_change[REPLACE]} cannot change in place: the old one is deleted first" if by_change[REPLACE] else "",
+        f"in place: {by_change[UPDATE]}" if by_change[UPDATE] else "",
+        f"in state alone, nothing is sent: {by_change[LOCAL]}" if by_change[LOCAL] else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def client(props: Mapping[str, Any]) -> arm.ArmClient:

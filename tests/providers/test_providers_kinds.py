@@ -10,8 +10,9 @@ from providers.asset_version import CodeVersionKind, ModelVersionArgs, ModelVers
 from providers.batch_deployment import BatchDeploymentArgs, BatchDeploymentKind, coloured_name
 from providers.batch_endpoint import BatchEndpointArgs, BatchEndpointKind
 from providers.default_deployment import DefaultDeploymentKind
-from providers.kind import Kind, Refusal
+from providers.kind import Kind, Refusal, planned
 from providers.ownership import TAG, OwnerKind
+from providers.schema import LOCAL, REPLACE, UPDATE
 from tests.providers.far_side import OWNER, SHARED, WORKSPACE, FarSide
 from tests.providers.generated_inputs import KINDS
 
@@ -479,3 +480,18 @@ def test_ids_in_another_letter_case_are_no_other_content() -> None:
 
     assert coloured_name("digits", content) == coloured_name("digits", in_another_case(content))
     assert coloured_name("digits", content) != coloured_name("digits", {"model": {"asset_id": f"{MODEL}0"}})
+
+
+@pytest.mark.parametrize(
+    ("changed", "unfinished", "why"),
+    [
+        ({}, "", ""),
+        ({"tags": UPDATE, "description": UPDATE}, "", "in place: tags, description"),
+        ({"deadline": LOCAL}, "", "in state alone, nothing is sent: deadline"),
+        ({"location": REPLACE}, "", "location cannot change in place: the old one is deleted first"),
+        ({}, "operation-failed", "its last write did not end well (operation-failed): written again"),
+        ({"tags": UPDATE, "deadline": LOCAL}, "", "in place: tags; in state alone, nothing is sent: deadline"),
+    ],
+)
+def test_a_planned_change_names_its_properties_and_why(changed: dict[str, str], unfinished: str, why: str) -> None:
+    assert planned(changed, unfinished) == why
