@@ -18,7 +18,7 @@ LIMIT = 65_536
 """Characters that GitHub takes in one comment (issues, pull requests and their reviews)."""
 _OPEN = 12
 """Rows of a table that are shown without a click."""
-_MARKS = {DELETE: "➖ delete", REPLACE: "♻️ replace", CREATE: "➕ create", UPDATE: "✏️ update"}
+_MARKS = {DELETE: "− delete", REPLACE: "± replace", CREATE: "+ create", UPDATE: "~ update"}
 _ORDER = (
     *("ResourceGroup", "StorageAccount", "Vault", "Workspace", "Compute"),
     *("BlobFolder", "CodeVersion", "ModelVersion", "DataVersion", "EnvironmentVersion"),
@@ -78,7 +78,7 @@ def _written(review: Review, rows: int) -> str:
 def _headline(review: Review) -> str:
     stack = code(review.preview.stack)
     if review.failed:
-        return f"### ❌ Preview of stack {stack} failed"
+        return f"### Preview of stack {stack} failed"
     numbers = counts(review.preview)
     total = ", ".join(f"{number} to {word}" for word, number in numbers.items() if number and word != SAME)
     what = "Drift of" if review.drift else "Preview of"
@@ -153,7 +153,7 @@ def _to_send(uploads: Sequence[Change], contents: Contents) -> str:
 def _deletions(review: Review, rows: int) -> str:
     gone = [each for each in review.preview.changes if each.op in (DELETE, REPLACE)]
     lines = [
-        (_MARKS[each.op], _name(each) + (" 🔒 **protected**" if each.protect else ""), reason(each, review.preview))
+        (_MARKS[each.op], _name(each) + (", **protected**" if each.protect else ""), reason(each, review.preview))
         for each in sorted(gone, key=lambda each: (_place(each, _FELT), each.name))
     ]
     return _section("Deleted", ("", "resource", "why"), lines, rows)
@@ -192,10 +192,10 @@ def _upload(change: Change, content: Content | NotKnown | None, rows: int) -> st
         why = content.reason if content else "nobody looked"
         return f"{source} ({total}): which files differ is not known: {why}"
     lines = [
-        *(("➖ removed", code(path), size(was)) for path, was in content.removed.items()),
-        *(("✏️ changed", code(path), f"{was:,} → {now:,} bytes") for path, (was, now) in content.changed.items()),
-        *(("➕ added", code(path), size(now)) for path, now in content.added.items()),
-        *(("🏷️ renamed", f"{code(path)} → {code(now)}", "") for path, now in content.renamed.items()),
+        *(("− removed", code(path), size(was)) for path, was in content.removed.items()),
+        *(("~ changed", code(path), f"{was:,} → {now:,} bytes") for path, (was, now) in content.changed.items()),
+        *(("+ added", code(path), size(now)) for path, now in content.added.items()),
+        *(("~ renamed", f"{code(path)} → {code(now)}", "") for path, now in content.renamed.items()),
     ]
     same = f", {count(content.unchanged, 'file')} unchanged" if content.unchanged else ""
     return f"{source} ({total}{same}): {size(content.to_send)} to send\n\n{_rows(('', 'file', 'size'), lines, rows)}"

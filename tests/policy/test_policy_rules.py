@@ -231,3 +231,14 @@ def test_every_policy_and_setting_says_what_it_is() -> None:
 def test_tokens_lose_the_api_version_that_azure_native_may_put_into_them() -> None:
     assert token("azure-native:storage/v20230101:StorageAccount") == STORAGE_ACCOUNT
     assert token("pulumi-python:dynamic/azureml:BatchEndpoint") == "pulumi-python:dynamic/azureml:BatchEndpoint"
+
+
+def test_the_page_of_policies_names_each_with_its_settings_and_defaults() -> None:
+    page = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
+
+    for rule in RULES:
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{rule.name}` |"))
+        for name, each in rule.settings.items():
+            defaults = each["default"] if isinstance(each["default"], list) else [each["default"]]
+            assert f"`{name}`" in line
+            assert all(str(value) in line for value in defaults)

@@ -1,0 +1,62 @@
+"""`python -m stacks.short_lived FROM STACK`: a stack file for a short while, such as a pull request's, from another's.
+
+What is a name in Azure gets the stack's own: the cluster's, and the endpoint's where it is set. All else (the place,
+the deployments, the smoke job, the key that its secrets are encrypted with) stays. Its endpoint is never protected.
+Does nothing where STACK has a file.
+"""
+
+import copy
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from providers.schema import InvalidSettings
+from stacks.stack_file import PROJECT, ROOT, document, stack_files
+
+_LONGEST_COMPUTE, _LONGEST_ENDPOINT = 16, 32
+
+
+def short_lived(given: Mapping[str, Any], stack: str) -> dict[str, Any]:
+    """The document of the new stack's file."""
+    made = copy.deepcopy(dict(given))
+    config = made["config"]
+    compute, endpoint = config.get(f"{PROJECT}:compute"), config.get(f"{PROJECT}:endpoint") or {}
+    if isinstance(compute, dict) and compute.get("name"):
+        compute["name"] = _with(str(compute["name"]), stack, _LONGEST_COMPUTE)
+    if endpoint.get("name"):
+        endpoint["name"] = _with(str(endpoint["name"]), stack, _LONGEST_ENDPOINT)
+    endpoint.pop("protect", None)
+    return made
+
+
+def _with(name: str, stack: str, longest: int) -> str:
+    """`cpu-dev` -> `cpu-dev-pr-12`, the stack's name whole."""
+    return f"{name[: longest - len(stack) - 1].rstrip('-')}-{stack}"
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 2:
+        sys.stderr.write(f"{__doc__}\n")
+        return 2
+    source, stack = arguments
+    files = stack_files()
+    if stack in files:
+        return 0
+    if source not in files:
+        sys.stderr.write(f"error: there is no stack {source}; stacks here: {', '.join(files)}\n")
+        return 2
+    try:
+        made = short_lived(document(files[source]), stack)
+    except InvalidSettings as invalid:
+        sys.stderr.write(f"error: {files[source]}:\n{invalid}\n")
+        return 2
+    file: Path = ROOT / "stacks" / f"Pulumi.{stack}.yaml"
+    file.write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
