@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 from azure.core.exceptions import AzureError as StorageError
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
@@ -38,6 +38,8 @@ _log = logging.getLogger("lab.emulator")
 _STEP_SECONDS = 0.2
 _TROUBLE_SECONDS = 2.0
 _LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
+_MOST_BYTES = 4 * 1024 * 1024
+"""Of a request's body: Azure Resource Manager's own limit."""
 _BLOCKING = re.compile(
     r"/_lab/status|.*/startpendingupload"
     r"|.*/resourcegroups/[^/]+(/providers/microsoft\.(storage/storageaccounts|machinelearningservices/workspaces)/[^/]+)?"
@@ -120,7 +122,10 @@ class _Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         began = time.perf_counter()
-        call = await _call(request, self._cloud.clock())
+        try:
+            call = await _call(request, self._cloud.clock())
+        except ClientDisconnect:
+            return  # it went away before it had said what it wants
         if _is_control(call):
             reply = await self._handle(call)
             await _response(call, reply)(scope, receive, send)
@@ -154,6 +159,9 @@ class _Door:
 
     async def _handle(self, call: Call) -> Reply:
         try:
+            if call.too_large:
+                text = f"The request content size exceeds the maximum size of {_MOST_BYTES // 1024**2} MB."
+                raise arm_error(413, "RequestContentTooLarge", text)
             settle(self._cloud.store, call.now)
             if _BLOCKING.fullmatch(call.path.lower().rstrip("/")):
                 return await anyio.to_thread.run_sync(_route, self._cloud, call)
@@ -169,6 +177,10 @@ class _Door:
                 raise
             # 507, which no client tries again by itself: trying again makes no room.
             return Reply(507, arm_error(507, "DiskFull", said).body(call.now))
+        except Exception as error:  # noqa: BLE001 - the lab's own mistake: logged, and told to who asked
+            _log.exception("%s https://%s%s", call.method, call.host, call.path)
+            text = f"The lab itself failed: {type(error).__name__}: {error}; `python -m lab logs` has more."
+            return Reply(500, arm_error(500, "InternalServerError", text).body(call.now))
 
 
 def _route(cloud: Cloud, call: Call) -> Reply:
@@ -193,6 +205,7 @@ def _is_control(call: Call) -> bool:
 
 async def _call(request: Request, now: float) -> Call:
     host = request.headers.get("host", "").lower()
+    body = await _body(request)
     return Call(
         method=request.method,
         host=host if host.endswith("]") else host.rpartition(":")[0] or host,
@@ -200,8 +213,25 @@ async def _call(request: Request, now: float) -> Call:
         now=now,
         query={name.lower(): value for name, value in request.query_params.items()},
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=await request.body(),
+        body=body or b"",
+        too_large=body is None,
     )
+
+
+async def _body(request: Request) -> bytes | None:
+    """The whole body, None for one that is too large, which is read to its end: its sender listens only then.
+
+    Raises ClientDisconnect.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= _MOST_BYTES:
+            parts.append(part)
+        else:
+            parts.clear()
+    return b"".join(parts) if size <= _MOST_BYTES else None
 
 
 def _response(call: Call, reply: Reply) -> Response:

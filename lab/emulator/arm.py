@@ -16,6 +16,7 @@ from lab.emulator import (
     deployments,
     endpoints,
     ids,
+    job_changes,
     jobs,
     key_vaults,
     operations,
@@ -142,6 +143,7 @@ _ROUTES: RouteTable[Handler] = RouteTable(
         ("POST", f"{_WORKSPACE}/datastores/{{datastore}}/listSecrets", datastores.list_secrets),
         ("GET", f"{_WORKSPACE}/jobs", jobs.list_jobs),
         ("GET", f"{_WORKSPACE}/jobs/{{job}}", jobs.get_job),
+        ("PUT", f"{_WORKSPACE}/jobs/{{job}}", job_changes.put_job),
         ("DELETE", f"{_WORKSPACE}/jobs/{{job}}", jobs.delete_job),
         ("POST", f"{_WORKSPACE}/jobs/{{job}}/cancel", jobs.cancel_job),
     ]

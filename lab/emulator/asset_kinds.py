@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from lab.emulator.errors import Fault, validation_error
+from lab.emulator.errors import AzureError, Fault, validation_error
 from lab.emulator.shapes import Anything, ListOf, MapOf, Property, Shape, Text, Texts, Truth
 
 _READ_ONLY = ("provisioningState", "environmentType", "autoDeleteSetting", "intellectualProperty")
@@ -97,7 +97,9 @@ def _environment(read: dict[str, Any]) -> dict[str, Any]:
 
 
 def _data(read: dict[str, Any]) -> dict[str, Any]:
-    return {**_base(read), "dataType": read["dataType"], "dataUri": read["dataUri"], "provisioningState": "Succeeded"}
+    uris = {name: read[name] for name in ("referencedUris",) if name in read}
+    written = {**_base(read), "dataType": read["dataType"], "dataUri": read["dataUri"], **uris}
+    return {**written, "provisioningState": "Succeeded"}
 
 
 def _dataset(read: dict[str, Any]) -> dict[str, Any]:
@@ -124,16 +126,32 @@ def _conda(text: str | None) -> str | None:
         return None
     try:
         value = yaml.safe_load(text)
+        if not isinstance(value, dict):
+            raise _no_conda_file("The conda file must be a mapping.", text)
+        return _json(value)
     except yaml.YAMLError as error:
-        raise validation_error(
-            "Environment", [Fault("CondaFile", f"The conda file is no YAML: {error}", text)]
-        ) from error
-    if not isinstance(value, dict):
-        raise validation_error("Environment", [Fault("CondaFile", "The conda file must be a mapping.", text)])
-    try:
-        return json.dumps(value, indent=2, default=str)
-    except TypeError as error:
-        raise validation_error("Environment", [Fault("CondaFile", f"The conda file: {error}.", text)]) from error
+        raise _no_conda_file(f"The conda file is no YAML: {error}", text) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _no_conda_file(f"The conda file: {error}.", text) from error
+
+
+def _json(value: dict[str, Any]) -> str:
+    """Bounded: a few aliases of aliases are a text of terabytes. Raises ValueError for a longer one."""
+    parts: list[str] = []
+    length = 0
+    for part in json.JSONEncoder(indent=2, default=str).iterencode(value):
+        length += len(part)
+        if length > _MOST_CONDA:
+            raise ValueError("it is too long when its aliases are written out")
+        parts.append(part)
+    return "".join(parts)
+
+
+_MOST_CONDA = 1024 * 1024
+
+
+def _no_conda_file(text: str, attempted: str) -> AzureError:
+    return validation_error("Environment", [Fault("CondaFile", text, attempted)])
 
 
 CODE = AssetKind(
@@ -202,6 +220,7 @@ DATA = AssetKind(
             **_BASE,
             "dataType": Property(Text(("uri_file", "uri_folder", "mltable")), required=True),
             "dataUri": Property(Text(pattern="[a-zA-Z0-9_]"), required=True),
+            "referencedUris": Property(ListOf(Text(), empty=True), sparse=True),
         }
     ),
     _data,

@@ -14,7 +14,8 @@ from lab.emulator.blobs import blob_host
 from lab.emulator.call import Call, Reply
 from lab.emulator.deleted_names import refuse_deleted, remember_deleted
 from lab.emulator.errors import AzureError, user_error
-from lab.emulator.paging import bounds, paged
+from lab.emulator.filters import in_order, passing
+from lab.emulator.paging import page_of
 from lab.emulator.shapes import Property, Shape, Text, Texts, Truth, read_body
 from lab.emulator.timestamps import seven_digits
 
@@ -89,16 +90,23 @@ def delete_version(cloud: Cloud, call: Call) -> Reply:
 
 
 def list_versions(cloud: Cloud, call: Call) -> Reply:
-    """The newest first. Filters: `listViewType`, `hash` with `hashVersion` (codes), `$top`, `$skip`."""
+    """The newest first unless `$orderBy` says otherwise; filters by kind."""
     kind, name = KINDS[call.params["kind"].lower()], call.params["name"]
+    passes = passing(call, _FILTERS[kind.segment], beside=["$orderby"])
     found = cloud.store.children(
         kind.segment, _container_id(call, kind, name), older_than=call.now - cloud.plays.delayed_listing
     )
-    found = [body for body in reversed(found) if _viewed(body, call)]
-    if "hash" in call.query:
-        found = [body for body in found if body["properties"]["properties"].get("hash_sha256") == call.query["hash"]]
-    size, skip = bounds(call)
-    return paged(call, found[skip : skip + size], more=len(found) > skip + size, size=size, skip=skip)
+    return page_of(call, filter(passes, in_order(found, call.query.get("$orderby"))))
+
+
+_FILTERS = {
+    "codes": ("hash", "hashversion", "listviewtype"),
+    "models": ("version", "description", "tags", "properties", "stage", "listviewtype"),
+    "environments": ("stage", "listviewtype"),
+    "data": ("$tags", "stage", "listviewtype"),
+    "datasets": ("$tags", "listviewtype"),
+    "components": ("stage", "listviewtype"),
+}
 
 
 def put_container(cloud: Cloud, call: Call) -> Reply:
@@ -135,9 +143,9 @@ def list_containers(cloud: Cloud, call: Call) -> Reply:
     there = [*cloud.store.ids(kind.segment), *cloud.store.ids(kind.container_kind)]
     parts = [inside.split("/") for arm_id in there if (inside := ids.in_workspace(call.workspace, arm_id))]
     names = {part[1].lower(): part[1] for part in parts}
-    size, skip = bounds(call)
-    found = [body for name in names.values() if (body := _container(cloud, call, kind, name)) and _viewed(body, call)]
-    return paged(call, found[skip : skip + size], more=len(found) > skip + size, size=size, skip=skip)
+    passes = passing(call, ("listviewtype",))
+    found = (body for name in names.values() if (body := _container(cloud, call, kind, name)))
+    return page_of(call, filter(passes, found))
 
 
 def delete_container(cloud: Cloud, call: Call) -> Reply:
@@ -197,6 +205,13 @@ def _check_names(kind: AssetKind, name: str, version: str) -> None:
             f"The {kind.noun.lower()} name '{name}' is not valid. It must be 1 to 255 characters, begin with a letter "
             "or a digit, and hold letters, digits, dashes, underscores and dots only.",
             inner=("BadArgument", "InvalidAssetName"),
+        )
+    if not ids.is_version(version):
+        raise user_error(
+            400,
+            f"The {kind.noun.lower()} version '{version}' is not valid. It must be 1 to 255 visible ASCII characters, "
+            "without slash, backslash, question mark, number sign and percent sign.",
+            inner=("BadArgument", "InvalidAssetVersion"),
         )
     if kind.whole_versions and not (version.isdecimal() and int(version) > 0):
         raise user_error(
@@ -277,11 +292,6 @@ def _with_versions(cloud: Cloud, call: Call, kind: AssetKind, name: str, body: d
         "properties": body["properties"]
         | {"latestVersion": latest, "nextVersion": following, "provisioningState": "Succeeded"}
     }
-
-
-def _viewed(body: dict[str, Any], call: Call) -> bool:
-    view = call.query.get("listviewtype", "ActiveOnly").lower()
-    return view == "all" or bool(body["properties"]["isArchived"]) == (view == "archivedonly")
 
 
 def _location(body: dict[str, Any], call: Call) -> dict[str, str]:

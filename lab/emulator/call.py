@@ -35,6 +35,8 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     workspace: str = ""
     """ARM id of the workspace that the route lies in, as it is spelled where it was made."""
+    too_large: bool = False
+    """The body was larger than the service takes, and none of it is kept."""
 
     @property
     def api_version(self) -> str:

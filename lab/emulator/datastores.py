@@ -8,7 +8,8 @@ from lab import identity
 from lab.emulator import ids, workspaces
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import unknown, user_error
-from lab.emulator.paging import bounds, paged
+from lab.emulator.filters import in_order, passing
+from lab.emulator.paging import page_of
 from lab.emulator.shapes import OneOf, Property, Shape, Text, Texts, read_body
 from lab.emulator.timestamps import seven_digits
 
@@ -75,7 +76,8 @@ def get_datastore(cloud: Cloud, call: Call) -> Reply:
 
 
 def list_datastores(cloud: Cloud, call: Call) -> Reply:
-    """Filters: `isDefault`, `names`, `searchText`, `count`, `$skip`."""
+    """Filters: `isDefault`, `names`, `searchText`. Order: `orderBy` with `orderByAsc`, else that of their creation."""
+    passing(call, beside=_QUERY)
     only_default = {"true": True, "false": False}.get(call.query.get("isdefault", "").lower())
     names = [name for name in call.query.get("names", "").lower().split(",") if name]
     search = call.query.get("searchtext", "").lower()
@@ -88,8 +90,12 @@ def list_datastores(cloud: Cloud, call: Call) -> Reply:
         and (not names or body["name"].lower() in names)
         and search in body["name"].lower()
     ]
-    size, skip = bounds(call)
-    return paged(call, found[skip : skip + size], more=len(found) > skip + size, size=size, skip=skip)
+    upwards = "orderby" not in call.query or call.query.get("orderbyasc", "").lower() == "true"
+    order = call.query.get("orderby", "createdtime")
+    return page_of(call, in_order(found, f"{order} {'asc' if upwards else 'desc'}"))
+
+
+_QUERY = ("isdefault", "names", "searchtext", "orderby", "orderbyasc")
 
 
 def put_datastore(cloud: Cloud, call: Call) -> Reply:

@@ -12,7 +12,8 @@ from lab.emulator.call import Call, Reply
 from lab.emulator.create_only import settle_create_only
 from lab.emulator.envelope import optional_parts, system_data, tracked
 from lab.emulator.errors import Fault, unknown, user_error, validation_error
-from lab.emulator.paging import page
+from lab.emulator.filters import in_order, passing
+from lab.emulator.paging import page_of
 from lab.emulator.shapes import (
     INT32,
     Anything,
@@ -153,7 +154,12 @@ def get_deployment(cloud: Cloud, call: Call) -> Reply:
 
 
 def list_deployments(cloud: Cloud, call: Call) -> Reply:
-    return page(cloud, call, KIND, endpoints.find(cloud, call.workspace, call.params["endpoint"])["id"])
+    """In the order of their creation unless `$orderBy` says otherwise."""
+    passing(call, beside=["$orderby"])
+    endpoint = endpoints.find(cloud, call.workspace, call.params["endpoint"])
+    older = call.now - cloud.plays.delayed_listing
+    found = cloud.store.children(KIND, endpoint["id"], older_than=older)
+    return page_of(call, in_order(found, call.query.get("$orderby", "createdtime asc")))
 
 
 def patch_deployment(cloud: Cloud, call: Call) -> Reply:

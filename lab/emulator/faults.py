@@ -123,6 +123,10 @@ _KEYS = {
 }
 
 
+_MOST_SECONDS = 86_400
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~]*")
+
+
 def _entry(number: int, given: Mapping[str, Any]) -> ScriptedFault:
     where = f"faults[{number}]"
     strange = sorted(set(given) - _KEYS)
@@ -140,6 +144,15 @@ def _entry(number: int, given: Mapping[str, Any]) -> ScriptedFault:
             re.compile(match.get(name, ""))
         except re.error as error:
             raise ValueError(f"{where}.match.{name}: {error}") from error
+    status, seconds = int(given.get("status", 500)), float(given.get("seconds", 0.0))
+    if not 200 <= status <= 599:
+        raise ValueError(f"{where}.status: must be a final status of HTTP, 200 to 599, got {status}")
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise ValueError(f"{where}.seconds: must be at least 0 and at most {_MOST_SECONDS}, got {seconds}")
+    headers = {str(name): str(value) for name, value in given.get("headers", {}).items()}
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(f"{name}: {value}"):
+            raise ValueError(f"{where}.headers: {name!r} with {value!r} is no header of HTTP")
     outcome = None
     if action == "outcome":
         if given.get("outcome") not in {"Failed", "Canceled", "never"}:
@@ -151,11 +164,11 @@ def _entry(number: int, given: Mapping[str, Any]) -> ScriptedFault:
         path=match.get("path", ""),
         host=match.get("host", ""),
         times=int(given.get("times", 1)),
-        status=int(given.get("status", 500)),
-        headers={str(name): str(value) for name, value in given.get("headers", {}).items()},
+        status=status,
+        headers=headers,
         body=given.get("body"),
         text=None if given.get("text") is None else str(given["text"]),
         when=given.get("when", "before"),
-        seconds=float(given.get("seconds", 0.0)),
+        seconds=seconds,
         outcome=outcome,
     )

@@ -20,6 +20,9 @@ COMPUTE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
 DATASTORE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_]{0,254}")
 """Assumed: the specification's pattern for workspace assets, without the dash that datastore uris cannot hold."""
 ASSET_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}")
+_VERSION = re.compile(r"[!-~]{1,255}")
+"""Visible ASCII, and none of `_NOT_IN_A_VERSION`. Assumed: the specification has no rule."""
+_NOT_IN_A_VERSION = frozenset("/\\?#%")
 
 
 def group(name: str) -> str:
@@ -48,6 +51,11 @@ def datastore(workspace_id: str, name: str) -> str:
 
 def job(workspace_id: str, name: str) -> str:
     return f"{workspace_id}/jobs/{name}"
+
+
+def is_version(text: str) -> bool:
+    """Whether a text may be the version of an asset: what an ARM id can hold as one segment."""
+    return _VERSION.fullmatch(text) is not None and not _NOT_IN_A_VERSION & set(text)
 
 
 def in_workspace(workspace_id: str, arm_id: str) -> str | None:

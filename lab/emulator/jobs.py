@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
 from lab.emulator import ids, operations
 from lab.emulator.call import Call, Reply
-from lab.emulator.errors import unknown, user_error
-from lab.emulator.paging import bounds, paged
+from lab.emulator.errors import user_error
+from lab.emulator.filters import passing, view
+from lab.emulator.paging import bounds, page_of, paged
 from lab.emulator.timestamps import seven_digits
 
 if TYPE_CHECKING:
@@ -19,28 +21,40 @@ JobRecord = dict[str, Any]
 
 name, child (run name of the `batchscoring` step), endpoint and deployment (ARM ids), active, created (seconds), status,
 launched, launches (how often), pid, spec (its driver's, until it has ended), ready_at, cancel_requested (seconds or
-null), impossible (why it cannot run, or null), display_name, echo (what the service repeats of the request), compute,
-environment (ARM ids), output (uri, container, path), retry_settings, tags, properties, started, ended, error, outputs,
-logs.
+null), archived, description (or null), impossible (why it cannot run, or null), display_name, echo (what the service
+repeats of the request), compute, environment (ARM ids), output (uri, container, path), retry_settings, tags,
+properties, started, ended, error, outputs, logs.
 """
 
 
 def get_job(cloud: Cloud, call: Call) -> Reply:
     record = find(cloud, call.workspace, call.params["job"])
-    return Reply(200, _child(record) if call.params["job"] == record["child"] else _parent(record))
+    return Reply(200, _child(record) if call.params["job"] == record["child"] else parent(record))
 
 
 def list_jobs(cloud: Cloud, call: Call) -> Reply:
-    """The newest first; children are not in it. Filters: `jobType`, `$skip`, `$top`."""
-    for name in ("tag", "properties", "assetname", "scheduled", "scheduleid"):
-        if name in call.query:
-            raise unknown(f"the filter '{name}' of a job list")
-    size, skip = bounds(call)
+    """The newest first; children are not in it. Filters: `jobType`, `listViewType`, `tag`, `properties`."""
+    passes = passing(call, ("listviewtype", "tag", "properties"), beside=["jobtype"])
     if call.query.get("jobtype", "Pipeline").lower() != "pipeline":
-        return paged(call, [], more=False, size=size, skip=skip)
-    found = cloud.store.jobs(workspace=call.workspace, limit=size + 1, offset=skip)
-    items = [_parent(cloud.executions.refresh(record)) for record in found[:size]]
-    return paged(call, items, more=len(found) > size, size=size, skip=skip)
+        return page_of(call, [])
+    archived = view(call)
+    if not {"tag", "properties"} & call.query.keys():
+        size, skip = bounds(call)
+        found = cloud.store.jobs(workspace=call.workspace, archived=archived, limit=size + 1, offset=skip)
+        items = [parent(cloud.executions.refresh(record)) for record in found[:size]]
+        return paged(call, items, more=len(found) > size, size=size, skip=skip)
+    return page_of(call, filter(passes, map(parent, _newest_first(cloud, call.workspace, archived))))
+
+
+def _newest_first(cloud: Cloud, workspace: str, archived: bool | None) -> Iterator[JobRecord]:
+    """All of them, some at a time."""
+    offset = 0
+    while some := cloud.store.jobs(workspace=workspace, archived=archived, limit=_SOME, offset=offset):
+        yield from map(cloud.executions.refresh, some)
+        offset += len(some)
+
+
+_SOME = 200
 
 
 def cancel_job(cloud: Cloud, call: Call) -> Reply:
@@ -135,14 +149,15 @@ def batch_job(record: JobRecord) -> dict[str, Any]:
     }
 
 
-def _parent(record: JobRecord) -> dict[str, Any]:
+def parent(record: JobRecord) -> dict[str, Any]:
     """JobBase of the pipeline run (recorded, January 2023)."""
     endpoint, deployment = record["endpoint"].rpartition("/")[2], record["deployment"].rpartition("/")[2]
     return _job_base(
         record,
         record["name"],
         {
-            "description": f"Pipeline submission for endpoint: {endpoint}, deployment: {deployment}.",
+            "description": record.get("description")
+            or f"Pipeline submission for endpoint: {endpoint}, deployment: {deployment}.",
             "tags": record["tags"],
             "properties": record["properties"],
             "displayName": record["display_name"],
@@ -203,7 +218,7 @@ def _job_base(record: JobRecord, name: str, properties: dict[str, Any]) -> dict[
                 }
                 for kind, url in _links(record, name).items()
             },
-            "isArchived": False,
+            "isArchived": record.get("archived", False),
             "identity": None,
             "componentId": None,
             **properties,

@@ -64,7 +64,10 @@ def locate(uri: str, cloud: Cloud, workspace: str) -> Place:
             raise Elsewhere(f"{uri} lies in another workspace than {ids.name_of(workspace)}")
         return _in_datastore(cloud, workspace, arm["store"], arm["path"])
     if _DATA.fullmatch(uri):
-        return locate(_asset_data(uri, cloud.store)[1], cloud, workspace)
+        behind = _asset_data(uri, cloud.store)[1]
+        if _DATA.fullmatch(behind):
+            raise Elsewhere(f"data asset {uri} names another data asset, {behind}, and no place")
+        return locate(behind, cloud, workspace)
     if uri.lower().startswith(("https://", "http://")):
         return _at_url(uri, workspaces.account_of(cloud, workspace))
     wasbs = _WASBS.fullmatch(uri)
@@ -120,7 +123,10 @@ def _in_datastore(cloud: Cloud, workspace: str, name: str, path: str) -> Place:
 
 
 def _at_url(uri: str, account: str) -> Place:
-    split = urlsplit(uri)
+    try:
+        split = urlsplit(uri)
+    except ValueError as error:
+        raise Elsewhere(f"{uri} is no URL: {error}") from error
     if split.hostname != blob_host(account):
         raise Elsewhere(f"{uri}: the lab reaches no host but its own; copy the data to its datastore")
     container, _, path = split.path.strip("/").partition("/")

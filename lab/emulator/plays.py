@@ -7,7 +7,6 @@ specified or assumed is listed in docs/emulation.md.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -101,6 +100,9 @@ class Plays:
         return dataclasses.asdict(self)
 
 
+_MOST = 2**31 - 1
+
+
 def _fit(value: object, hint: object) -> object:
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
@@ -110,8 +112,8 @@ def _fit(value: object, hint: object) -> object:
         if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
             return tuple(value)
         raise ValueError("must be a list of names")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError("must be a number of at least 0")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        raise ValueError(f"must be a number of at least 0 and at most {_MOST}")
     if hint is int:
         if value != int(value):
             raise ValueError("must be a whole number")

@@ -12,6 +12,8 @@ _WORKSPACE = f"subscriptions/{{subscription}}/resourceGroups/{{group}}/providers
 _NO_NOTEBOOKS = "the lab has no notebooks"
 _NO_NODES = "a cluster's nodes come and go by themselves"
 
+PUT_JOBS = "jobs made through ARM (PUT jobs); it runs the jobs of batch endpoints, and changes those that are there"
+
 REFUSED: tuple[tuple[str, str, str], ...] = (
     ("PATCH", "", "workspaces changed in part (PATCH workspaces); PUT is there"),
     ("POST", "diagnose", "diagnosis of a workspace (diagnose)"),
@@ -26,7 +28,6 @@ REFUSED: tuple[tuple[str, str, str], ...] = (
     ("POST", "computes/{compute}/restart", f"restarting a compute (restart); {_NO_NODES}"),
     ("POST", "computes/{compute}/listNodes", "nodes of a compute (listNodes); jobs run as processes of this machine"),
     ("POST", "computes/{compute}/listKeys", "keys of a compute (listKeys); clusters have none"),
-    ("PUT", "jobs/{job}", "jobs made through ARM (PUT jobs); it runs the jobs of batch endpoints"),
     *(
         ("POST", f"{kind}/{{name}}/versions/{{version}}/publish", f"publishing {kind} to a registry (publish)")
         for kind in ("codes", "models", "environments", "data", "components")

@@ -11,6 +11,7 @@ from lab.emulator import endpoints, ids, jobs, scoring, workspaces
 from lab.emulator.call import Call, Reply
 from lab.emulator.entra import ARM_AUDIENCES, ML_AUDIENCES, require_token
 from lab.emulator.errors import unknown
+from lab.emulator.job_changes import patch_run
 from lab.emulator.routes import Found, RouteTable
 from lab.emulator.timestamps import zulu
 
@@ -63,6 +64,13 @@ def _run_alone(cloud: Cloud, call: Call) -> Reply:
     require_token(cloud, call, ARM_AUDIENCES)
     record = jobs.find(cloud, call.workspace, call.params["run"])
     return Reply(200, _run(cloud, call, record, child=call.params["run"] == record["child"], details=False))
+
+
+def _change(cloud: Cloud, call: Call) -> Reply:
+    """PATCH below the experiment, as azure-ai-ml's `jobs.archive`, `restore` and `update` send it; it makes no run."""
+    require_token(cloud, call, ARM_AUDIENCES)
+    record = patch_run(cloud, jobs.find(cloud, call.workspace, call.params["run"]), call)
+    return Reply(200, _run(cloud, call, record, child=False, details=False))
 
 
 def _children(cloud: Cloud, call: Call) -> Reply:
@@ -127,7 +135,8 @@ def _run(cloud: Cloud, call: Call, record: jobs.JobRecord, *, child: bool, detai
             "experimentId": record["endpoint"].rpartition("/")[2],
             "displayName": "batchscoring" if child else record["display_name"],
             "name": "batchscoring" if child else record["display_name"],
-            "description": None,
+            "description": None if child else record.get("description"),
+            "hidden": not child and bool(record.get("archived")),
             "runType": "azureml.StepRun" if child else "azureml.PipelineRun",
         }
     return run
@@ -177,6 +186,7 @@ _ROUTES: RouteTable[_Handler] = RouteTable(
         ("GET", f"history/v1.0/{_WORKSPACE}/runs/{{run}}/details", _details),
         ("GET", f"history/v1.0/{_WORKSPACE}/runs/{{run}}/children", _children),
         ("GET", f"history/v1.0/{_WORKSPACE}/runs/{{run}}", _run_alone),
+        ("PATCH", f"history/v1.0/{_WORKSPACE}/experiments/{{experiment}}/runs/{{run}}", _change),
         ("POST", f"history/v1.0/{_WORKSPACE}/rundata", _run_data),
         ("GET", f"mferp/managementfrontend/{_WORKSPACE}/batchEndpoints/{{endpoint}}/jobs", _jobs_of_endpoint),
         (

@@ -186,6 +186,8 @@ def _record(
         "pid": None,
         "ready_at": call.now + cloud.plays.provisioning_seconds,
         "cancel_requested": None,
+        "archived": False,
+        "description": None,
         "impossible": None,
         "display_name": invocation.name or _friendly_name(),
         "echo": invocation.echo,

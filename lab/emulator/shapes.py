@@ -224,13 +224,16 @@ class Anything:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list of one kind, with at least one item."""
+    """A list of one kind, with at least one item unless it may be `empty`."""
 
     kind: Kind
+    empty: bool = False
 
     def read(self, value: Any, where: str, findings: Findings) -> list[Any] | None:
-        if not isinstance(value, list) or not value:
-            findings.fault(where, f"'{_words(where)}' must be a list of at least one item.", value)
+        if not isinstance(value, list) or not (value or self.empty):
+            findings.fault(
+                where, f"'{_words(where)}' must be a list{'' if self.empty else ' of at least one item'}.", value
+            )
             return None
         return [self.kind.read(item, f"{where}[{number}]", findings) for number, item in enumerate(value)]
 

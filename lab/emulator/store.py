@@ -29,7 +29,8 @@ CREATE INDEX IF NOT EXISTS operations_pending ON operations (due) WHERE status =
 CREATE INDEX IF NOT EXISTS operations_of_target ON operations (target) WHERE status = 'pending';
 CREATE TABLE IF NOT EXISTS jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, child TEXT NOT NULL UNIQUE,
-    endpoint TEXT NOT NULL, deployment TEXT NOT NULL, active INTEGER NOT NULL, record TEXT NOT NULL);
+    endpoint TEXT NOT NULL, deployment TEXT NOT NULL, active INTEGER NOT NULL, record TEXT NOT NULL,
+    archived INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS jobs_of_endpoint ON jobs (endpoint, seq);
 CREATE INDEX IF NOT EXISTS jobs_of_deployment ON jobs (deployment, seq);
 CREATE INDEX IF NOT EXISTS jobs_of_workspace ON jobs (
@@ -40,6 +41,9 @@ CREATE TABLE IF NOT EXISTS deleted (id TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS deleted_at ON deleted (at);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+
+_WORKSPACE_OF_JOB = "substr(endpoint, 1, instr(endpoint, '/batchendpoints/') - 1)"
+"""As the index of jobs has it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Store:
         # NORMAL keeps every commit through a crash of the process; only a power cut may lose the newest ones.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+        if all(column[1] != "archived" for column in self._db.execute("PRAGMA table_info(jobs)")):
+            self._db.execute("ALTER TABLE jobs ADD COLUMN archived INTEGER NOT NULL DEFAULT 0")  # of an older lab
         self._depth = 0
 
     def close(self) -> None:
@@ -199,10 +205,12 @@ class Store:
     # Jobs
 
     def put_job(self, record: Mapping[str, Any]) -> None:
-        """Insert or replace by `record["name"]`; the keys `child endpoint deployment active` are columns too."""
+        """Insert or replace by `record["name"]`; `child endpoint deployment active archived` are columns too."""
         self._run(
-            "INSERT INTO jobs (name, child, endpoint, deployment, active, record) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET active = excluded.active, record = excluded.record",
+            "INSERT INTO jobs (name, child, endpoint, deployment, active, record, archived) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET active = excluded.active, record = excluded.record, "
+            "archived = excluded.archived",
             (
                 record["name"],
                 record["child"],
@@ -210,6 +218,7 @@ class Store:
                 str(record["deployment"]).lower(),
                 int(bool(record["active"])),
                 json.dumps(record),
+                int(bool(record.get("archived"))),
             ),
         )
 
@@ -224,23 +233,21 @@ class Store:
         workspace: str | None = None,
         endpoint: str | None = None,
         deployment: str | None = None,
+        archived: bool | None = None,
         limit: int = -1,
         offset: int = 0,
     ) -> list[dict[str, Any]]:
-        """The newest first, of all or of what is named."""
-        where: str
-        values: tuple[str, ...]
-        if deployment is not None:
-            where, values = "WHERE deployment = ?", (deployment.lower(),)
-        elif endpoint is not None:
-            where, values = "WHERE endpoint = ?", (endpoint.lower(),)
-        elif workspace is not None:
-            where = "WHERE substr(endpoint, 1, instr(endpoint, '/batchendpoints/') - 1) = ?"
-            values = (workspace.lower(),)
-        else:
-            where, values = "", ()
+        """The newest first, of all or of what is named. `archived`: those alone that are, or are not."""
+        wanted: dict[str, str | int | None] = {
+            "deployment": None if deployment is None else deployment.lower(),
+            "endpoint": None if endpoint is None else endpoint.lower(),
+            _WORKSPACE_OF_JOB: None if workspace is None else workspace.lower(),
+            "archived": None if archived is None else int(archived),
+        }
+        values = [value for value in wanted.values() if value is not None]
+        where = " AND ".join(f"{name} = ?" for name, value in wanted.items() if value is not None) or "1"
         rows = self._all(
-            f"SELECT record FROM jobs {where} ORDER BY seq DESC LIMIT ? OFFSET ?",  # noqa: S608  (constant text)
+            f"SELECT record FROM jobs WHERE {where} ORDER BY seq DESC LIMIT ? OFFSET ?",  # noqa: S608  (constant text)
             (*values, limit, offset),
         )
         return [json.loads(row[0]) for row in rows]

@@ -76,7 +76,7 @@ def pulumi_path() -> str | None:
     if path is None:
         return None
     found = subprocess.run([path, "version"], capture_output=True, text=True, check=False).stdout
-    return path if found.startswith("v3.260.") else None
+    return path if found.removeprefix("v").startswith("3.260.") else None  # a build of one's own says no v
 
 
 def pulumi(directory: Path, *arguments: str) -> Result:
@@ -153,6 +153,27 @@ def _comparable(record: dict[str, Any], secrets: Passphrase, names: dict[str, st
 
 def multiset(calls: list[list[Any]]) -> Counter[str]:
     return Counter(json.dumps(call, sort_keys=True) for call in calls)
+
+
+def swap(ours: Path, theirs: Path) -> None:
+    """Each engine goes on with the state that the other one wrote, where both have one."""
+    mine, other, aside = ours / "state", theirs / "state", ours / "aside"
+    if (mine / ".pulumi").exists() and (other / ".pulumi").exists():
+        mine.rename(aside)
+        other.rename(mine)
+        aside.rename(other)
+
+
+def move(directory: Path, file: Path) -> None:
+    """The state leaves by `stack export` and comes back by `stack import`, into a backend that has none."""
+    backend = directory / "state" / ".pulumi"
+    if not backend.exists():
+        return
+    for verb in ("export", "import"):
+        done = embedded(directory, "stack", verb, "--file", str(file))
+        assert done.status == 0, done.output
+        if verb == "export":
+            (backend / "stacks" / PROJECT / f"{STACK}.json").unlink()
 
 
 def verify(directory: Path) -> None:

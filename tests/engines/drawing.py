@@ -20,7 +20,8 @@ def draw(seed: int) -> Program:
     chained = ordered and rng.random() < 0.5
     steps: list[Step] = []
     resources: list[Item] = []
-    for number in range(rng.randint(3, 5)):
+    length = rng.randint(3, 5)
+    for number in range(length):
         verb, *options = rng.choices([*_VERBS], [*_VERBS.values()])[0].split() if number else ["up"]
         former = resources
         if verb in ("up", "preview"):
@@ -30,7 +31,7 @@ def draw(seed: int) -> Program:
         plans = _plans(rng, _likely_calls(verb, options, former, resources, deletions=chained)) if ordered else {}
         raises = ordered and verb == "up" and rng.random() < 0.04
         drift = {rng.choice(_NAMES): rng.choice([None, {"size": 7}, {"x": 9}])} if rng.random() < 0.2 else {}
-        swap = bool(number) and rng.random() < 0.35
+        swap = number == length // 2 or (bool(number) and rng.random() < 0.2)
         wish = _chain(resources) if chained else resources
         steps.append(Step(verb, wish, exports, options, raises, drift, plans, swap))
     return Program(seed, ordered, steps)

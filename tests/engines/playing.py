@@ -191,13 +191,11 @@ class _Table:
         self._excused |= {call.partition("-")[2] for call, plan in step.plans.items() if plan.startswith("hold")}
 
     def _swap(self) -> None:
+        """States move: to the other engine, or, where there is but one, out of it and back."""
         if self._theirs is None:
-            return
-        ours, theirs, aside = self._ours / "state", self._theirs / "state", self._ours / "aside"
-        if (ours / ".pulumi").exists() and (theirs / ".pulumi").exists():
-            ours.rename(aside)
-            theirs.rename(ours)
-            aside.rename(theirs)
+            engines.move(self._ours, self._ours / "moved.json")
+        else:
+            engines.swap(self._ours, self._theirs)
 
 
 def _set_up(project: Path, step: Step, *, ordered: bool) -> None:

@@ -150,6 +150,7 @@ _PUT: dict[str, Any] = {
         "properties": {"computeType": "AmlCompute", "properties": _CLUSTER},
     },
     "{WS}/datastores/{name}": {"properties": _DATASTORE},
+    "{WS}/jobs/{id}": {"properties": {"jobType": "Pipeline", "tags": {"a": "b"}}},
     **{f"{{WS}}/{kind}/{{name}}": {"properties": {}} for kind in _VERSIONS},
     **{f"{{WS}}/{kind}/{{name}}/versions/{{version}}": {"properties": body} for kind, body in _VERSIONS.items()},
 }
