@@ -67,7 +67,7 @@ class Azurite:
         environ: Mapping[str, str],
         prepare: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`prepare` is called with the port each time that it listens: a killed Azurite has lost its last 5 s."""
+        """`prepare` is called with the port each time that it listens."""
         self.port = 0
         self._command = command
         self._home = home
@@ -187,11 +187,7 @@ class Azurite:
                 _log.error("Azurite ended again (exit %s); it stays down, stop and start the lab to try anew", code)
                 return
             restarts.append(now)
-            _log.warning(
-                "Azurite ended (exit %s) and may have lost what came in its last 5 s; starting it again on port %d",
-                code,
-                self.port,
-            )
+            _log.warning("Azurite ended (exit %s); starting it again on port %d", code, self.port)
             try:
                 self._launch(self.port)
             except (LabError, OSError, AzureError) as problem:

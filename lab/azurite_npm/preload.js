@@ -7,9 +7,12 @@
 
 const path = require("path");
 const readline = require("readline");
+const keepJournals = require("./journal.js");
 
 const GRACE_MILLISECONDS = 5000;
 const SAID = "lab: the accounts are taken over";
+
+keepJournals(require(require.resolve("lokijs", { paths: [path.dirname(process.argv[1])] })));
 
 const AccountDataStore = require(path.join(path.dirname(process.argv[1]), "../common/AccountDataStore.js")).default;
 const stores = new Set();

@@ -200,13 +200,23 @@ def test_a_lab_started_inside_another_one_reaches_the_outside_for_its_installati
     assert "HTTPS_PROXY" not in psutil.Process(fresh.facts.pid).environ() or "HTTPS_PROXY" in os.environ
 
 
-def test_an_azurite_that_dies_is_started_again_on_its_port(fresh: LabUnderTest) -> None:
+def test_an_azurite_that_dies_is_started_again_on_its_port_and_has_every_change(fresh: LabUnderTest) -> None:
+    """Azurite saves its tables once in five seconds; what it took in since is kept beside them."""
     fresh.start()
-    before = _azurite(fresh)
-    before.kill()
-    _wait_until(lambda: fresh.log().count("prepared on port") == 2, "a new Azurite")
+    for times in (2, 3):
+        with _container(fresh.facts) as container:
+            for number in range(9):
+                container.upload_blob(f"{times}/{number}", b"first")
+            container.upload_blob(f"{times}/0", b"second", overwrite=True)
+            container.delete_blob(f"{times}/1")
+        _azurite(fresh).kill()
+        _wait_until(lambda times=times: fresh.log().count("prepared on port") == times, "a new Azurite")  # type: ignore[misc]
+
     with _container(fresh.facts) as container:
-        assert container.exists()
+        content = {name: container.download_blob(name).readall() for name in container.list_blob_names()}
+
+    kept = [f"{times}/{number}" for times in (2, 3) for number in (0, 2, 3, 4, 5, 6, 7, 8)]
+    assert content == {name: b"second" if name.endswith("/0") else b"first" for name in kept}
     assert "starting it again on port" in fresh.log()
 
 
