@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import blobs, lab_start, machine, requests, stack
+from bench import blobs, lab_start, machine, many_endpoints, requests, stack
 from bench.figure import Figure
 from bench.table import table
 from tests.lifecycle.checkout import Checkout
@@ -52,7 +52,9 @@ def _on(engine: str, folder: Path, runs: int) -> Callable[[], list[Figure]]:
                 found += requests.figures(checkout.lab, folder, runs)
                 found += blobs.figures(checkout.lab.facts, runs)
             checkout.succeed("destroy")
-            return found + stack.figures(checkout, folder / "empty", runs) + taken
+            found += stack.figures(checkout, folder / "empty", runs) + taken
+            # The last, since it sets the lab's pace for itself.
+            return found + many_endpoints.figures(checkout.lab, folder / "many", engine, runs)
         finally:
             checkout.lab.stop()
 

@@ -29,6 +29,10 @@ class Journal:
         save: Callable[[dict[str, Any]], None],
     ) -> None:
         self._secrets, self._save, self._lock = secrets, save, threading.Lock()
+        self._written_more = threading.Condition(self._lock)
+        self._asked = self._written = 0
+        # How often a write was asked for, and up to which of these the file has everything.
+        self._writing = False
         self._base = {id(item): (item, self._record(item)) for item in base}
         self._new: dict[int, tuple[State, Record]] = {}
         self._pending: dict[int, Record] = {}
@@ -105,6 +109,8 @@ class Journal:
     def close(self) -> None:
         """After this nothing is written any more: whoever is still at work does not change what is pending."""
         with self._lock:
+            while self._writing:
+                self._written_more.wait()
             self._closed = True
 
     def _record(self, item: State) -> Record:
@@ -126,6 +132,26 @@ class Journal:
         return graph.with_new_names(records)
 
     def _write(self) -> None:
-        if not self._closed:
+        """Return when all that has happened so far is in the file; the lock is held, and let go of meanwhile.
+
+        One thread writes at a time, for all that asked until it began: with a hundred operations at once, a write of
+        the whole state for each of them would take longer than they do.
+        """
+        self._asked += 1
+        mine = self._asked
+        while self._written < mine and not self._closed:
+            if self._writing:
+                self._written_more.wait()
+                continue
+            self._writing = True
+            covered = self._asked
             pending = [*self._pending.values(), *self._old_creates]
-            self._save(state.deployment(self._records(), pending, self._secrets.salt))
+            deployment = state.deployment(self._records(), pending, self._secrets.salt)
+            self._lock.release()
+            try:
+                self._save(deployment)
+            finally:
+                self._lock.acquire()
+                self._writing = False
+                self._written_more.notify_all()
+            self._written = covered

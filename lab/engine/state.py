@@ -6,6 +6,7 @@ Source: pulumi 3.260.0, sdk/go/common/apitype/core.go (ResourceV3, DeploymentV3)
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -128,9 +129,14 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
+@functools.cache
+def _release() -> str:
+    return f"v{version('pulumi')}"
+
+
 def deployment(resources: list[dict[str, Any]], pending: list[dict[str, Any]], salt: str) -> dict[str, Any]:
     """A version-3 deployment of finished records, with the manifest that the CLI checks."""
-    release = f"v{version('pulumi')}"
+    release = _release()
     made: dict[str, Any] = {
         "manifest": {"time": now(), "magic": hashlib.sha256(release.encode()).hexdigest(), "version": release},
         "secrets_providers": {"type": "passphrase", "state": {"salt": salt}},

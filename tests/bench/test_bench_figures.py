@@ -6,6 +6,7 @@ import pytest
 
 from bench import machine
 from bench.figure import Figure, Runs, number
+from bench.many_endpoints import noticed
 from bench.memory import role
 from bench.table import table
 
@@ -40,6 +41,25 @@ def test_the_table_is_markdown_whose_columns_line_up() -> None:
 )
 def test_other_work_is_noted(seen: list[float], says: str) -> None:
     assert says in machine._note(seen)
+
+
+def asked(time: float, method: str, path: str, handled: int = 200) -> dict[str, object]:
+    return {"time": time, "method": method, "url": f"https://h{path}?api-version=1", "handled": handled}
+
+
+def test_an_operation_is_noticed_when_its_resource_is_read() -> None:
+    """The GET before the PUT looks whose it is; the second PUT was refused and began nothing."""
+    log = [
+        asked(1.0, "GET", "/e/one", 404),
+        asked(1.1, "PUT", "/e/one", 201),
+        asked(1.2, "PUT", "/e/two", 409),
+        asked(2.0, "GET", "/operations/x"),
+        asked(3.4, "GET", "/E/One"),
+        asked(9.0, "GET", "/e/one"),
+        asked(9.5, "GET", "/e/two"),
+    ]
+
+    assert noticed(log, 2.0) == pytest.approx((0.3,))
 
 
 @pytest.mark.parametrize(
