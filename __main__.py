@@ -11,7 +11,7 @@ def main() -> None:
     project, stack = pulumi.get_project(), pulumi.get_stack()
     try:
         settings = stack_settings.read()
-        sources = stack_settings.gather(settings)
+        sources = stack_settings.gather(settings, stack_settings.remembered)
     except InvalidSettings as invalid:
         raise pulumi.RunError(f"stacks/Pulumi.{stack}.yaml has settings that cannot be:\n{invalid}") from None
     scoring = BatchScoring(project, settings.placement(project, stack), settings.parts(), sources)

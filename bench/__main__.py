@@ -1,4 +1,7 @@
-"""Measure everything in one run: `python -m bench [--runs N]`, minutes. Prints a machine line, one table, and notes."""
+"""Measure everything in one run: `python -m bench [--runs N]`, minutes. Prints a machine line, one table, and notes.
+
+`--only uploads` (or the beginning of another section's name) measures that section alone.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,27 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import blobs, lab_start, machine, many_endpoints, requests, stack
+from bench import blobs, lab_start, machine, many_endpoints, requests, stack, uploads
 from bench.figure import Figure
 from bench.table import table
+from lab.testing import running_lab
 from tests.lifecycle.checkout import Checkout
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each thing that is timed (default %(default)s)")
-    runs: int = parser.parse_args().runs
+    parser.add_argument("--only", default="", help="sections whose name begins so")
+    asked = parser.parse_args()
+    runs: int = asked.runs
     if runs < 1:
         parser.error("--runs must be at least 1")
     _say(machine.line())
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         other, found = machine.OtherWork(), []
         for title, measure in _sections(Path(folder), runs):
+            if not title.startswith(asked.only):
+                continue
             sys.stderr.write(f"{title} ...\n")
             other.look()
             found += measure()
@@ -35,7 +43,17 @@ def main() -> int:
 
 def _sections(folder: Path, runs: int) -> list[tuple[str, Callable[[], list[Figure]]]]:
     starts: tuple[str, Callable[[], list[Figure]]] = ("lab start", lambda: lab_start.figures(folder, runs))
-    return [starts, *((f"digits on {engine}", _on(engine, folder / engine, runs)) for engine in stack.engines())]
+    return [
+        starts,
+        ("uploads", lambda: _uploads(folder / "uploads")),
+        *((f"digits on {engine}", _on(engine, folder / engine, runs)) for engine in stack.engines()),
+    ]
+
+
+def _uploads(folder: Path) -> list[Figure]:
+    folder.mkdir()
+    with running_lab(folder / "lab") as lab:
+        return uploads.figures(lab, folder)
 
 
 def _on(engine: str, folder: Path, runs: int) -> Callable[[], list[Figure]]:

@@ -81,6 +81,7 @@ class BlobFolderKind(Kind):
                 _prefix(location),
                 root=props["root"],
                 progress=dynamic_host.progress(),
+                digests=dynamic_host.digests(),
             )
         except (BlobError, FolderError) as error:
             name = explanations.explain(error).name

@@ -28,6 +28,7 @@ from pulumi.runtime.proto import ResourceProviderServicer, engine_pb2, engine_pb
 
 from providers.aml.refusal import Named
 from providers.arm.redact import redact
+from providers.blob import Digests, kept
 
 OPERATIONS_AT_ONCE = 64
 _PHRASES_APART = 0.3  # seconds
@@ -175,6 +176,11 @@ def _warn_once(what: str) -> None:
 def debugging(environment: Mapping[str, str]) -> bool:
     """Whether the user asks for tracebacks: AML_BATCH_DEBUG, of the engine's environment, which is handed on to us."""
     return environment.get("AML_BATCH_DEBUG", "") not in ("", "0")
+
+
+def digests() -> Digests | None:
+    """What is known of local files that were read before; nothing where AML_BATCH_VERIFY=1 asks to read them all."""
+    return kept(os.environ)
 
 
 def _init_failed(call: Call, error: InitFailed, text: str) -> bytes:

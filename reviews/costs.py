@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from providers.blob.size import size as bytes_words
 from reviews.markdown import code, value
-from reviews.preview import ABSENT, CREATE, DELETE, REPLACE, SAME, UPDATE, Change, Preview, PropertyChange, Word
+from reviews.preview import ABSENT, CREATE, DELETE, REPLACE, SAME, UPDATE, Change, Preview, PropertyChange
 
 COMPUTE = "azure-native:machinelearningservices:Compute"
 _CLUSTER: Mapping[str, str] = {
@@ -150,16 +151,9 @@ def at(inputs: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def size(count: Any) -> str:
-    """`3174` -> `3.2 kB`; what is no number as it is."""
-    if isinstance(count, Word) or not isinstance(count, int | float):
-        return "unknown size"
-    amount = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            break
-        amount /= 1000
-    return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+def size(given: Any) -> str:
+    """Bytes as people read them."""
+    return bytes_words(given) if isinstance(given, int | float) else "unknown size"
 
 
 def count(number: int, noun: str) -> str:

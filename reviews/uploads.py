@@ -5,7 +5,7 @@ from typing import Any
 
 from providers.aml.datastore import find, open_container
 from providers.arm.errors import ArmError
-from providers.blob import FileEntry, FolderError, manifest, recorded, summary
+from providers.blob import FileEntry, FolderError, kept, manifest, recorded, summary
 from providers.kind import Refusal, client
 from reviews.content import Content, NotKnown, compare
 from reviews.preview import CREATE, REPLACE, Change, Preview
@@ -28,7 +28,7 @@ def not_looked_at(preview: Preview, reason: str) -> dict[str, Content | NotKnown
 
 def _now(change: Change) -> tuple[FileEntry, ...]:
     source = str(change.inputs["source"])
-    entries = manifest(source)
+    entries = manifest(source, kept({}))
     if summary(source, entries).digest != change.inputs["digest"]:
         raise FolderError(f"{source}: has changed since the preview")
     return entries

@@ -20,7 +20,7 @@ from components.batch_scoring import BatchScoringArgs, StackDeployment
 from components.placement import Placement
 from components.sources import Sources
 from providers import checks, schema
-from providers.blob import Folder, FolderError, scan
+from providers.blob import Folder, FolderError, kept, scan
 from providers.dynamic_host import OPERATIONS_AT_ONCE
 from providers.kind import API_VERSION, Deadlines
 from providers.schema import Failure, InvalidSettings, prop
@@ -86,6 +86,11 @@ def from_config(project: str, config: Mapping[str, str], secret_keys: frozenset[
     if failures:
         raise InvalidSettings(failures)
     return _with_secrets(settings) if f"{prefix}deployments" in secret_keys else settings
+
+
+def remembered(path: str) -> Folder:
+    """As `scan`; files that are as they were in an earlier run are not read again, unless AML_BATCH_VERIFY=1 asks."""
+    return scan(path, kept(os.environ))
 
 
 def gather(settings: Settings, look: Callable[[str], Folder] = scan) -> Sources:

@@ -1,6 +1,7 @@
 """Folders and blobs: a scan that touches no network, uploads that can be broken off, and small reads."""
 
 from .container import Blob, container, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes, read_text
+from .digests import Digests, kept
 from .download import Plan, Wanted, download, plan, target_below
 from .errors import BlobError, BlobMissing
 from .folder import FileEntry, Folder, FolderError, manifest, scan, summary
@@ -10,6 +11,7 @@ __all__ = [
     "Blob",
     "BlobError",
     "BlobMissing",
+    "Digests",
     "FileEntry",
     "Folder",
     "FolderError",
@@ -22,6 +24,7 @@ __all__ = [
     "delete_prefix",
     "download",
     "exists",
+    "kept",
     "list_blobs",
     "manifest",
     "plan",

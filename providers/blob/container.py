@@ -11,16 +11,19 @@ from random import random
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.core.pipeline.transport import HttpTransport
+from azure.core.pipeline.transport import HttpTransport, RequestsTransport
 from azure.storage.blob import BlobPrefix, ContainerClient, ExponentialRetry
+from requests.adapters import HTTPAdapter
 
 from providers.arm import credentials
 from providers.arm.clouds import PUBLIC, Cloud
 from providers.arm.retries import ATTEMPTS, pause, retry_after
 
 from .errors import BlobError, translated
+from .pace import MOST
 
 BLOCK = 8 * 1024 * 1024
 """Bytes: a file above this is sent in blocks of this size, so that a break costs one block."""
@@ -55,10 +58,14 @@ class _Retry(ExponentialRetry):
         """Tries 429 again as well, which the SDK takes for final, after what its Retry-After asks for."""
         body = request.http_request.body
         start = body.tell() if hasattr(body, "seek") else None
+        hook = request.context.options.get("retry_hook")
         for attempt in range(1, ATTEMPTS + 1):
             response = super().send(request)  # type: ignore[no-untyped-call]
             if response.http_response.status_code != 429 or attempt == ATTEMPTS:
                 break
+            if hook is not None:
+                hook(response=response.http_response)
+                request.context.options["retry_hook"] = hook  # the SDK takes it out
             self._sleep(pause(attempt, retry_after(response.http_response.headers), random))
             if start is not None:
                 body.seek(start)
@@ -88,7 +95,6 @@ def container(
             f"it reads https://<account>.blob.{cloud.storage_suffix}",
             code="ForeignHost",
         )
-    options: dict[str, Any] = {} if transport is None else {"transport": transport}
     return ContainerClient(
         account_url,
         name,
@@ -99,8 +105,16 @@ def container(
         permit_redirects=False,
         max_single_put_size=BLOCK,
         max_block_size=BLOCK,
-        **options,
+        transport=_transport() if transport is None else transport,
     )
+
+
+def _transport() -> HttpTransport[Any, Any]:
+    """The SDK's own, with a kept connection for each request at a time: by itself it keeps ten."""
+    session = requests.Session()
+    session.mount("https://", HTTPAdapter(pool_maxsize=MOST))
+    made: HttpTransport[Any, Any] = RequestsTransport(session=session, session_owner=False)
+    return made
 
 
 def list_blobs(container: ContainerClient, prefix: str) -> Iterator[Blob]:

@@ -11,12 +11,15 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pathspec import GitIgnoreSpec
+
+from .digests import Digests, Stamp, known, stamp_of
 
 IGNORE_FILES = (".amlignore", ".gitignore")
 ALWAYS_IGNORED = (".git", "__pycache__")
@@ -50,9 +53,12 @@ class Folder:
     """Whether `path` is a single file, taken as a folder of one."""
 
 
-def scan(path: str | Path) -> Folder:
-    """Read a folder, or a single file as a folder of one. Raises FolderError."""
-    return summary(path, manifest(path))
+def scan(path: str | Path, digests: Digests | None = None) -> Folder:
+    """Read a folder, or a single file as a folder of one. Raises FolderError.
+
+    With `digests`, files that are as they were when they were read before are not read again.
+    """
+    return summary(path, manifest(path, digests))
 
 
 def summary(path: str | Path, entries: Iterable[FileEntry]) -> Folder:
@@ -61,14 +67,26 @@ def summary(path: str | Path, entries: Iterable[FileEntry]) -> Folder:
     return Folder(str(path), digest(entries), len(entries), sum(entry.size for entry in entries), Path(path).is_file())
 
 
-def manifest(path: str | Path) -> tuple[FileEntry, ...]:
-    """Every file that counts, sorted by path, hashed in parallel. Raises FolderError."""
+def manifest(path: str | Path, digests: Digests | None = None) -> tuple[FileEntry, ...]:
+    """Every file that counts, sorted by path, hashed in parallel, or as `digests` has it. Raises FolderError."""
     root = Path(path)
     found = sorted(_files(root), key=lambda pair: pair[0].encode())
     if not found:
         raise FolderError(f"{root}: no file to upload: the folder is empty, or its ignore file leaves everything out")
+    place = Path(os.path.realpath(root))
+    earlier = digests.below(place) if digests else {}
     with ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) * 2, len(found))) as pool:
-        return tuple(pool.map(lambda pair: _entry(*pair), found))
+        read = list(pool.map(lambda pair: _read(pair[0], pair[1], earlier, _key(place, root, pair[1])), found))
+    if digests:
+        now = {_key(place, root, file): each for (_, file), (_, each) in zip(found, read, strict=True)}
+        if now != earlier:
+            digests.keep(place, now)
+    return tuple(entry for entry, _ in read)
+
+
+def _key(place: Path, root: Path, file: Path) -> str:
+    """The path by which a file's digest is kept: the same from wherever the folder is named."""
+    return str(place) if file == root else f"{place}/{file.relative_to(root).as_posix()}"
 
 
 def digest(entries: Iterable[FileEntry]) -> str:
@@ -101,7 +119,7 @@ def _files(root: Path) -> Iterator[tuple[str, Path]]:
         return
     if not root.is_dir():
         raise FolderError(f"{root}: neither a folder nor a file")
-    yield from _walk(root, "", ignored(root))
+    yield from _walk(root, ignored(root))
 
 
 def ignored(root: Path) -> GitIgnoreSpec:
@@ -121,29 +139,36 @@ def ignored(root: Path) -> GitIgnoreSpec:
         raise FolderError(f"{root / name}: {error}") from error
 
 
-def _walk(folder: Path, prefix: str, spec: GitIgnoreSpec) -> Iterator[tuple[str, Path]]:
+def _walk(root: Path, spec: GitIgnoreSpec) -> Iterator[tuple[str, Path]]:
+    """However deep a tree is: a stack of folders, not of calls."""
+    waiting = [(root, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        for child, mode in _children(folder):
+            name = prefix + child.name
+            is_folder = stat.S_ISDIR(mode)
+            # Ours are not lines of the ignore file: none of its own could bring them back.
+            ours = child.name in ALWAYS_IGNORED or name in IGNORE_FILES
+            if ours or spec.match_file(f"{name}/" if is_folder else name):
+                continue
+            path = Path(child.path)
+            if is_folder:
+                waiting.append((path, f"{name}/"))
+            elif stat.S_ISREG(mode):
+                yield _name(name, path), path
+            else:
+                kind = "a symbolic link" if stat.S_ISLNK(mode) else "a socket, a pipe or a device"
+                raise FolderError(
+                    f"{path}: {kind}, which blob storage cannot hold; put a real file in its place, or ignore it"
+                )
+
+
+def _children(folder: Path) -> list[tuple[os.DirEntry[str], int]]:
     try:
         with os.scandir(folder) as listing:
-            children = list(listing)
+            return [(child, child.stat(follow_symlinks=False).st_mode) for child in listing]
     except OSError as error:
         raise FolderError(f"{folder}: cannot be listed ({error.strerror}); make it readable, or ignore it") from error
-    for child in children:
-        name = prefix + child.name
-        mode = child.stat(follow_symlinks=False).st_mode
-        is_folder = stat.S_ISDIR(mode)
-        # Ours are not lines of the ignore file: none of its own could bring them back.
-        if child.name in ALWAYS_IGNORED or name in IGNORE_FILES or spec.match_file(f"{name}/" if is_folder else name):
-            continue
-        path = Path(child.path)
-        if is_folder:
-            yield from _walk(path, f"{name}/", spec)
-        elif stat.S_ISREG(mode):
-            yield _name(name, path), path
-        else:
-            kind = "a symbolic link" if stat.S_ISLNK(mode) else "a socket, a pipe or a device"
-            raise FolderError(
-                f"{path}: {kind}, which blob storage cannot hold; put a real file in its place, or ignore it"
-            )
 
 
 def _name(name: str, path: Path) -> str:
@@ -170,14 +195,27 @@ def _name(name: str, path: Path) -> str:
     return name
 
 
-def _entry(name: str, path: Path) -> FileEntry:
-    total = hashlib.sha256()
-    size = 0
+def _read(
+    name: str, path: Path, earlier: Mapping[str, tuple[Stamp, str]], key: str
+) -> tuple[FileEntry, tuple[Stamp, str]]:
+    """A file's entry, and what to keep of it. A file that is written to meanwhile is nothing that could be uploaded."""
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                total.update(chunk)
-                size += len(chunk)
+            stamp = stamp_of(os.fstat(file.fileno()))
+            digest = known(earlier, key, stamp)
+            if digest is None:
+                digest, size = _hashed(file)
+                if size != stamp[2] or stamp_of(os.fstat(file.fileno()))[2:4] != stamp[2:4]:
+                    raise FolderError(f"{path}: changed while it was read; run again when it is at rest")
     except OSError as error:
         raise FolderError(f"{path}: cannot be read ({error.strerror}); make it readable, or ignore it") from error
-    return FileEntry(name, size, total.hexdigest())
+    return FileEntry(name, stamp[2], digest), (stamp, digest)
+
+
+def _hashed(file: BinaryIO) -> tuple[str, int]:
+    """sha256 in hexadecimal, and how many bytes there were."""
+    total, size = hashlib.sha256(), 0
+    while chunk := file.read(_CHUNK):
+        total.update(chunk)
+        size += len(chunk)
+    return total.hexdigest(), size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -13,14 +14,17 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock, ContainerClient
+from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
 
-from .container import BLOCK, Blob
+from .container import BLOCK, Blob, delete_blob, list_blobs
 from .errors import BlobError, translated
 from .folder import FileEntry, changed, local_file
+from .pace import Pace
 
+_COPY_WAIT, _COPY_LOOK = 60.0, 0.5
+"""Seconds that a copy inside the account may take before the file is sent instead, and between looks."""
 Progress = Callable[[str], None]
-"""Receives short phrases such as `12 of 40 files, 3.1 of 9.8 MB, 4 s`."""
+"""Receives short phrases such as `12 of 40 files, 3.1 of 9.8 MB, 4 s, 1.2 MB/s`; the rate is of what is sent."""
 
 
 class Tally:
@@ -44,16 +48,25 @@ class Tally:
         self._start = clock()
         self._lock = threading.Lock()
 
-    def add(self, *, size: int = 0, sent: bool = False, copied: bool = False, file: bool = False) -> None:
+    def take_back(self, entry: FileEntry) -> None:
+        """A file that was copied was not what it should be."""
+        with self._lock:
+            self._bytes -= entry.size
+            self.copied -= 1
+            self._done -= 1
+
+    def add(self, *, size: int = 0, sent: bool = False, copied: int = 0, file: bool = False) -> None:
         with self._lock:
             self._bytes += size
             self.sent += size if sent else 0
             self.copied += copied
             self._done += file
             if self._progress is not None:
+                took = self._clock() - self._start
+                rate = f", {self.sent / took / 1e6:.1f} MB/s" if took > 0 and self.sent else ""
                 self._progress(
                     f"{self._done} of {self._files} files, {self._bytes / 1e6:.1f} of {self._total / 1e6:.1f} MB, "
-                    f"{self._clock() - self._start:.0f} s"
+                    f"{took:.0f} s{rate}"
                 )
 
 
@@ -61,38 +74,63 @@ class Sending:
     """The files of one folder on their way to one prefix."""
 
     def __init__(
-        self, root: str, container: ContainerClient, prefix: str, there: Mapping[str, Blob], tally: Tally
+        self,
+        root: str,
+        container: ContainerClient,
+        prefix: str,
+        there: Mapping[str, Blob],
+        *,
+        tally: Tally,
+        pace: Pace,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.tally = tally
+        self._pace = pace
+        self._clock = clock
+        self._sleep = sleep
         self._root = root
         self._container = container
         self._prefix = prefix
         self._there = there
+        self._copied: list[FileEntry] = []
+        """Copied at one word of the service, and not looked at yet."""
 
-    def run(self, missing: Sequence[FileEntry], earlier: Mapping[str, str], concurrency: int) -> None:
-        """Small files side by side; then large ones one after the other, their blocks side by side."""
-        large = [entry for entry in missing if entry.size > BLOCK]
-        with ThreadPoolExecutor(max_workers=concurrency) as pool:
-            futures = [
-                pool.submit(self._copy_or_send, entry, earlier.get(entry.sha256))
-                for entry in missing
-                if entry.size <= BLOCK
-            ]
+    def run(self, missing: Sequence[FileEntry], earlier: Mapping[str, str], most: int) -> None:
+        """Small files side by side; then large ones one after the other, their blocks side by side.
+
+        Never more than `most` requests at a time; how many, and how much of content is in memory, is the pace's to say.
+        """
+        with ThreadPoolExecutor(max_workers=most) as pool:
             try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-                for future in futures:
-                    if future.done():
-                        future.result()
-                for entry in large:
-                    source = earlier.get(entry.sha256)
-                    if not (source and self._copy(entry, source)):
-                        self._send_blocks(entry, pool, concurrency)
+                self._run(missing, earlier, pool)
+                self._run(self._wrongly_copied(), {}, pool)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
+    def _run(self, entries: Sequence[FileEntry], earlier: Mapping[str, str], pool: ThreadPoolExecutor) -> None:
+        futures = [
+            pool.submit(self._copy_or_send, entry, earlier.get(entry.sha256))
+            for entry in entries
+            if entry.size <= BLOCK
+        ]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        for future in futures:
+            if future.done():
+                future.result()
+        for entry in entries:
+            source = earlier.get(entry.sha256)
+            if entry.size > BLOCK and not (source and self._copy(entry, source)):
+                self._send_blocks(entry, pool)
+
     def _copy_or_send(self, entry: FileEntry, source: str | None) -> None:
-        if not (source and self._copy(entry, source)):
+        if source:
+            with self._pace.request(0):
+                copied = self._copy(entry, source)
+            if copied:
+                return
+        with self._pace.request(entry.size):
             self._send(entry)
 
     def _copy(self, entry: FileEntry, source: str) -> bool:
@@ -104,20 +142,41 @@ class Sending:
         target = self._container.get_blob_client(self._prefix + entry.path)
         try:
             url = self._container.get_blob_client(source).url
-            # Without metadata of its own the copy takes the source's, and with it the sha256 that is checked below.
+            # Without metadata of its own the copy takes the source's, and with it the sha256 that is looked at later.
             answer = target.start_copy_from_url(url, **self._condition(entry))
-            if answer.get("copy_status") != "success":
+            if answer.get("copy_status") != "success" and not self._ended(target):
                 target.abort_copy(str(answer["copy_id"]))
-                target.delete_blob()
-                return False
-            found = target.get_blob_properties()
-            if (found.size, (found.metadata or {}).get("sha256")) != (entry.size, entry.sha256):
                 target.delete_blob()
                 return False
         except AzureError:
             return False
-        self.tally.add(size=entry.size, copied=True, file=True)
+        self._copied.append(entry)
+        self.tally.add(size=entry.size, copied=1, file=True)
         return True
+
+    def _ended(self, target: BlobClient) -> bool:
+        """Whether a copy that the service makes by and by has ended within the time that it gets."""
+        until = self._clock() + _COPY_WAIT
+        while target.get_blob_properties().copy.status == "pending":
+            if self._clock() >= until:
+                return False
+            self._sleep(_COPY_LOOK)
+        return True
+
+    def _wrongly_copied(self) -> list[FileEntry]:
+        """Files whose source was not what its manifest says: one listing for all, and away with them."""
+        if not self._copied:
+            return []
+        there = {blob.name: blob for blob in list_blobs(self._container, self._prefix)}
+        found = [(entry, there.get(self._prefix + entry.path)) for entry in self._copied]
+        wrong = [
+            (entry, blob) for entry, blob in found if not blob or (blob.size, blob.sha256) != (entry.size, entry.sha256)
+        ]
+        for entry, blob in wrong:
+            if blob:
+                delete_blob(self._container, blob.name)
+            self.tally.take_back(entry)
+        return [entry for entry, _ in wrong]
 
     def _send(self, entry: FileEntry) -> None:
         file = local_file(self._root, entry)
@@ -130,14 +189,18 @@ class Sending:
                     length=len(content),
                     metadata={"sha256": entry.sha256},
                     overwrite=True,  # what may be overwritten is in the condition
+                    retry_hook=self._pace.retried,
                     **self._condition(entry),
                 )
             except (ResourceExistsError, ResourceModifiedError):
                 self._same_or_raise(entry)
         self.tally.add(size=entry.size, sent=True, file=True)
 
-    def _send_blocks(self, entry: FileEntry, pool: ThreadPoolExecutor, concurrency: int) -> None:
-        """Stage what is not staged yet, `concurrency` blocks at a time; commit if the whole is what was scanned."""
+    def _send_blocks(self, entry: FileEntry, pool: ThreadPoolExecutor) -> None:
+        """Stage what is not staged yet, blocks side by side; commit if the whole is what was scanned.
+
+        A block is read only when it may be sent: no more of a file is in memory than is under way.
+        """
         blob = self._container.get_blob_client(self._prefix + entry.path)
         file = local_file(self._root, entry)
         total = hashlib.sha256()
@@ -145,21 +208,29 @@ class Sending:
         running: deque[Future[None]] = deque()
         with translated("write blob", self._where(entry)):
             staged = self._staged(entry)
-            for index, block in enumerate(_blocks(file)):
-                total.update(block)
-                name = _block_id(index, block)
-                ids.append(name)
-                if name in staged:
-                    self.tally.add(size=len(block))
-                    continue
-                while len(running) >= concurrency:
-                    running.popleft().result()
 
-                def stage(name: str = name, block: bytes = block) -> None:
-                    blob.stage_block(name, block, length=len(block))
+            def stage(name: str, block: bytes) -> None:
+                try:
+                    blob.stage_block(name, block, length=len(block), retry_hook=self._pace.retried)
                     self.tally.add(size=len(block), sent=True)
+                finally:
+                    self._pace.leave(BLOCK)
 
-                running.append(pool.submit(stage))
+            try:
+                for index, block in enumerate(_blocks(file, lambda: self._pace.enter(BLOCK))):
+                    total.update(block)
+                    name = _block_id(index, block)
+                    ids.append(name)
+                    if name in staged:
+                        self.tally.add(size=len(block))
+                        self._pace.leave(BLOCK)
+                        continue
+                    running.append(pool.submit(stage, name, block))
+                    while running and running[0].done():
+                        running.popleft().result()
+                self._pace.leave(BLOCK)  # of the look past the last block
+            finally:
+                wait(running)
             while running:
                 running.popleft().result()
             if total.hexdigest() != entry.sha256:
@@ -216,10 +287,13 @@ def _read(file: Path, entry: FileEntry) -> bytes:
     return content
 
 
-def _blocks(file: Path) -> Iterator[bytes]:
+def _blocks(file: Path, before: Callable[[], None]) -> Iterator[bytes]:
+    """A file's blocks; `before` is called before each is read, and once more before the end is seen."""
     with file.open("rb") as opened:
+        before()
         while block := opened.read(BLOCK):
             yield block
+            before()
 
 
 def _block_id(index: int, block: bytes) -> str:

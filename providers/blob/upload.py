@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from azure.storage.blob import ContainerClient
 
 from .container import Blob, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes
+from .digests import Digests
 from .errors import BlobError, BlobMissing, translated
 from .folder import FileEntry, Folder, FolderError, digest, local_file, manifest
+from .pace import MOST, Pace
 from .sending import Progress, Sending, Tally
 
 _MANIFEST_LIMIT = 64 * 1024 * 1024  # bytes
@@ -44,8 +46,10 @@ def upload(
     *,
     root: str = "",
     progress: Progress | None = None,
-    concurrency: int = 8,
+    concurrency: int = MOST,
+    digests: Digests | None = None,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Uploaded:
     """Bring `folder` to `prefix`, and write its manifest when everything is there.
 
@@ -53,12 +57,14 @@ def upload(
     AZUREML_MODEL_DIR.
 
     What is there with the same content is left alone; files that an earlier upload of the same name holds are copied
-    inside the account; the rest is sent, `concurrency` requests at a time, large files in blocks.
+    inside the account; the rest is sent, at most `concurrency` requests at a time and IN_FLIGHT bytes in memory
+    (providers/blob/pace.py), large files in blocks. With `digests`, a file that is as it was when it was read before is
+    not read again unless it is sent.
 
     Raises FolderError when the folder is no longer what was scanned, BlobError for all else.
     """
     manifest_path = manifest_of(prefix)
-    entries = _verified(folder)
+    entries = _verified(folder, digests)
     below = f"{prefix}{root}/" if root else prefix
     there = {blob.name.removeprefix(below): blob for blob in list_blobs(container, prefix)}
     strangers = sorted(there.keys() - {entry.path for entry in entries})
@@ -70,7 +76,9 @@ def upload(
             arm_id=f"{container.url}/{prefix}",
         )
     missing = [entry for entry in entries if not _is_there(entry, there.get(entry.path))]
-    sending = Sending(folder.path, container, below, there, Tally(entries, missing, progress, clock))
+    pace = Pace(concurrency, clock)
+    tally = Tally(entries, missing, progress, clock)
+    sending = Sending(folder.path, container, below, there, tally=tally, pace=pace, clock=clock, sleep=sleep)
     if missing:
         sending.run(missing, _earlier(container, prefix, missing), concurrency)
     _commit(container, manifest_path, root, entries)
@@ -110,8 +118,8 @@ def manifest_of(prefix: str) -> str:
     return f"{parent}/manifests/{last}.json" if parent else f"manifests/{last}.json"
 
 
-def _verified(folder: Folder) -> tuple[FileEntry, ...]:
-    entries = manifest(folder.path)
+def _verified(folder: Folder, digests: Digests | None) -> tuple[FileEntry, ...]:
+    entries = manifest(folder.path, digests)
     found = digest(entries)
     if found != folder.digest:
         newest = max((local_file(folder.path, entry) for entry in entries), key=lambda file: file.stat().st_mtime)

@@ -156,6 +156,29 @@ def test_where_copying_is_refused_the_file_is_sent(service: BlobService, root: P
     assert service.contents()[f"{place(after)}b"] == b"two"
 
 
+def test_a_copy_of_what_is_not_what_its_manifest_says_is_sent_instead(service: BlobService, root: Path) -> None:
+    before = scan(root)
+    send(service, before)
+    service.put(f"data/{place(before)}b", b"bad", sha256="0")
+    fill(root, a=b"changed")
+    after = scan(root)
+
+    assert send(service, after) == Uploaded(files=3, bytes_sent=10, copied=0)
+    assert service.contents()[f"{place(after)}b"] == b"two"
+
+
+def test_copies_are_looked_at_with_one_listing_for_all(service: BlobService, tmp_path: Path) -> None:
+    root = fill(tmp_path / "code", **{f"f{number}": bytes([number]) for number in range(20)})
+    send(service, scan(root))
+    fill(root, f0=b"changed")
+    service.page = 1000
+    service.log.clear()
+
+    assert send(service, scan(root)).copied == 19
+    assert service.count("copy") == 19
+    assert service.count("head") == 0
+
+
 def test_an_earlier_upload_that_is_only_a_manifest_is_no_trap(service: BlobService, root: Path) -> None:
     before = scan(root)
     send(service, before)

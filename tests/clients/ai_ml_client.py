@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from azure.ai.ml import Input, MLClient, Output  # type: ignore[import-untyped]
-from azure.ai.ml.constants import AssetTypes, BatchDeploymentOutputAction  # type: ignore[import-untyped]
-from azure.ai.ml.entities import (  # type: ignore[import-untyped]
+from azure.ai.ml import Input, MLClient, Output
+from azure.ai.ml.constants import AssetTypes, BatchDeploymentOutputAction
+from azure.ai.ml.entities import (
     AmlCompute,
     BatchEndpoint,
     BatchRetrySettings,
