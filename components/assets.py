@@ -56,6 +56,10 @@ class Shelf:
     shared_key: bool
     opts: ResourceOptions
     azure_native: ResourceOptions
+    roles: Sequence[str] = ()
+    """ARM ids of role assignments of the stack that uploads need."""
+    role_wait: str | None = None
+    """Longest wait for one of them that was just made."""
 
     def folder(self, name: str, path: str) -> tuple[str, BlobFolder, str]:
         """Upload a local folder or file: its datastore uri, the resource, and the hash that names made of it carry.
@@ -79,6 +83,8 @@ class Shelf:
                 files=found.files,
                 bytes=found.bytes,
                 shared_key=self.shared_key,
+                roles=list(self.roles) or None,
+                role_wait=self.role_wait,
             ),
             self.opts,
         )

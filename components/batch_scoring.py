@@ -3,7 +3,7 @@
 It only builds resources: every id is computed from names, every folder arrives as a value. What waits for what is said
 here and nowhere else:
 
-    uploads -> versions -> endpoint -> deployments -> smoke job -> default
+    (foundation ->) uploads -> versions -> endpoint -> deployments -> smoke job -> default
 
 The endpoint waits for compute and assets, so that on destroy they outlive it.
 """
@@ -18,6 +18,7 @@ from pulumi import CustomTimeouts, Output, ResourceOptions
 
 from components.assets import Asset, EnvironmentSettings, Shelf, after, is_id
 from components.compute import ComputeSettings, build_compute, compute_id
+from components.foundation import Foundation, FoundationSettings, build_foundation
 from components.placement import Placement
 from components.sources import Sources
 from providers import checks, schema
@@ -94,6 +95,9 @@ class BatchScoringArgs:
     """What a stack deploys."""
 
     compute: ComputeSettings = prop("What jobs run on.")
+    foundation: FoundationSettings | None = prop(
+        "Build the workspace with all that it stands on; otherwise it exists already.", default=None
+    )
     endpoint: StackEndpoint = prop("The endpoint.", default=StackEndpoint())
     deployments: Mapping[str, StackDeployment] = prop("Deployments by name.", check=checks.not_empty)
     default: str | None = prop("Name of the deployment that answers when a caller names none.", default=None)
@@ -154,9 +158,23 @@ class BatchScoring(pulumi.ComponentResource):
 
     def _build(self) -> None:
         placement, args = self._placement, self._args
+        foundation = self._foundation()
         cluster = schema.replaced(args.compute, tags=self._tags(args.compute.tags))
+        if foundation and not cluster.identity_type:
+            cluster = schema.replaced(
+                cluster, identity_type="UserAssigned", user_assigned_identities=[foundation.jobs_identity]
+            )
         compute = build_compute(placement, cluster, self._owner, self._azure)
-        shelf = Shelf(placement, self._sources, self._owner, args.shared_key, self._own, self._azure)
+        shelf = Shelf(
+            placement,
+            self._sources,
+            self._owner,
+            args.shared_key,
+            self._own,
+            self._azure,
+            foundation.upload_roles if foundation else (),
+            foundation.role_wait if foundation else None,
+        )
         assets = {name: self._assets(shelf, name, each) for name, each in args.deployments.items()}
         data = self._smoke_input(shelf)
         needed = [*compute, *(need for each in assets.values() for asset in each.values() for need in asset.needs)]
@@ -194,6 +212,22 @@ class BatchScoring(pulumi.ComponentResource):
                 ),
                 after(self._with(endpoint), [resource, *gates]),
             )
+
+    def _foundation(self) -> Foundation | None:
+        """The workspace, where the stack builds it: whatever is made after this waits for it, and goes before it."""
+        if not self._args.foundation:
+            return None
+        foundation = build_foundation(
+            self._placement,
+            self._args.foundation,
+            owner=self._owner,
+            tags=self._args.tags,
+            own=self._own,
+            azure=self._azure,
+        )
+        self._own = after(self._own, foundation.needs)
+        self._azure = after(self._azure, foundation.needs)
+        return foundation
 
     def _endpoint_args(self) -> BatchEndpointArgs:
         given = {each.name: getattr(self._args.endpoint, each.name) for each in fields(EndpointSettings)}

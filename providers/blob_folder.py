@@ -10,8 +10,9 @@ from typing import Any
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from providers import dynamic_host, explanations, schema
+from providers import checks, dynamic_host, explanations, schema
 from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate, same_place
+from providers.aml.new_roles import with_new_roles
 from providers.blob import BlobError, Folder, FolderError, delete_prefix, exists, upload
 from providers.blob.size import size
 from providers.dynamic_host import InitFailed
@@ -37,6 +38,16 @@ class BlobFolderArgs(AzureArgs):
     bytes: Input[int] = prop("Their size, in bytes.", change=LOCAL, wire=None)
     shared_key: Input[bool] = prop(
         "Use the storage account's key instead of an Entra ID token.", default=False, change=LOCAL, wire=None
+    )
+    roles: Input[list[str]] | None = prop(
+        "ARM ids of role assignments of this stack that the upload needs.", default=None, change=LOCAL, wire=None
+    )
+    role_wait: Input[str] | None = prop(
+        "Longest wait for one of them that was just made.",
+        default=None,
+        check=checks.duration,
+        change=LOCAL,
+        wire=None,
     )
 
 
@@ -75,13 +86,19 @@ class BlobFolderKind(Kind):
         location = locate(client(props), props["uri"])
         container = container_at(location, props)
         try:
-            upload(
-                Folder(props["source"], props["digest"], int(props["files"]), int(props["bytes"])),
-                container,
-                _prefix(location),
-                root=props["root"],
+            with_new_roles(
+                lambda: upload(
+                    Folder(props["source"], props["digest"], int(props["files"]), int(props["bytes"])),
+                    container,
+                    _prefix(location),
+                    root=props["root"],
+                    progress=dynamic_host.progress(),
+                    digests=dynamic_host.digests(),
+                ),
+                client(props),
+                props.get("roles") or [],
+                checks.seconds(props.get("role_wait") or "0s"),
                 progress=dynamic_host.progress(),
-                digests=dynamic_host.digests(),
             )
         except (BlobError, FolderError) as error:
             name = explanations.explain(error).name

@@ -23,6 +23,7 @@ _ENDPOINT = re.compile(r"[a-zA-Z](?:-?[a-zA-Z0-9])*")
 _ASSET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 """The service's largest whole numbers, where the specification says int32 and int64."""
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z0-9]+)?")
 
 
@@ -82,6 +83,34 @@ def compute_name(value: Any) -> Any:
     """A name for a compute cluster: 2 to 16 characters in documentation, 24 in practice; the laxer rule is kept."""
     if not re.fullmatch(r"[a-zA-Z](?:[a-zA-Z0-9-]{0,22}[a-zA-Z0-9])", value):
         raise ValueError("must have 2 to 24 letters, digits and dashes, a letter first, no dash last")
+    return value
+
+
+def guid(value: Any) -> Any:
+    """An id of Entra ID, of a tenant or of who is in it; lower case is canonical."""
+    if not _GUID.fullmatch(value):
+        raise ValueError("must be like 00000000-0000-0000-0000-000000000000")
+    return value.lower()
+
+
+def storage_account_name(value: Any) -> Any:
+    """https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules, as those below."""
+    if not re.fullmatch("[a-z0-9]{3,24}", value):
+        raise ValueError("must have 3 to 24 lower-case letters and digits")
+    return value
+
+
+def key_vault_name(value: Any) -> Any:
+    """3 to 24 characters, unique in Azure."""
+    if not re.fullmatch("[a-zA-Z](?:-?[a-zA-Z0-9]){2,23}", value) or len(value) > 24:
+        raise ValueError("must have 3 to 24 letters, digits and single dashes, a letter first, no dash last")
+    return value
+
+
+def registry_name(value: Any) -> Any:
+    """A container registry's: 5 to 50 characters, unique in Azure."""
+    if not re.fullmatch("[a-zA-Z0-9]{5,50}", value):
+        raise ValueError("must have 5 to 50 letters and digits")
     return value
 
 

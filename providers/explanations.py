@@ -70,6 +70,51 @@ SERVICE = (
         words=r"already an endpoint with this name|endpoint name .* (is taken|not available)",
     ),
     Explanation(
+        name="workspace-soft-deleted",
+        cause="a workspace of this name was deleted without being purged, and holds its name for 14 days",
+        setting="workspace",
+        remedy="purge it in the portal (Azure Machine Learning, Recently deleted), or set another name",
+        words=r"soft-deleted workspace exists",
+    ),
+    Explanation(
+        name="vault-soft-deleted",
+        cause="a deleted key vault holds this name",
+        setting="foundation.key_vault",
+        remedy="purge it by `az keyvault purge --name <name>`, or set another name",
+        codes=("VaultAlreadySoftDeleted",),
+        words=r"vault with the same name already exists in deleted state",
+    ),
+    Explanation(
+        name="name-taken-in-azure",
+        cause="names of storage accounts, key vaults and registries are unique in Azure, and somebody has this one, or "
+        "a storage account of this name was deleted a moment ago",
+        setting="foundation.storage_account, .key_vault, .container_registry",
+        remedy="set another name, or run again in some minutes",
+        codes=("StorageAccountAlreadyTaken", "StorageAccountAlreadyExists", "VaultAlreadyExists", "AlreadyInUse"),
+    ),
+    Explanation(
+        name="role-assigned-already",
+        cause="the role is given to this principal there already, under a name that is not this stack's",
+        setting="foundation.deployers, foundation.invokers",
+        remedy="delete that assignment, and run again: `az role assignment delete --ids <id>`",
+        codes=("RoleAssignmentExists",),
+    ),
+    Explanation(
+        name="principal-not-found",
+        cause="Entra ID does not know the principal (yet)",
+        setting="foundation.deployers.<name>, foundation.invokers.<name>",
+        remedy="give its object id, not its application id, and its right type; a new one takes some minutes",
+        codes=("PrincipalNotFound", "PrincipalTypeNotSupported", "UnmatchedPrincipalType"),
+    ),
+    Explanation(
+        name="purge-protected",
+        cause="the key vault has purge protection, set by an Azure Policy perhaps: nobody can purge it",
+        setting="foundation.purge",
+        remedy="set `foundation: {purge: false}` and run `up`, then destroy; the name is free in 90 days",
+        codes=("VaultPurgeProtected",),
+        words=r"purge.?protect",
+    ),
+    Explanation(
         name="name-deleted-recently",
         cause="something of this name was deleted, and the service still keeps the name",
         setting="the resource's name",
@@ -388,6 +433,13 @@ SERVICE = (
 """What Azure says. The first entry that fits is an error's."""
 
 OWN = (
+    Explanation(
+        name="vault-name-held",
+        cause="a deleted key vault that this stack did not make holds the name",
+        setting="foundation.key_vault",
+        remedy="set another name, or purge it",
+        own=True,
+    ),
     Explanation(
         name="not-ours",
         cause="there is one of this name already, which this stack did not make",

@@ -21,6 +21,7 @@ from pathlib import Path
 from stacks import checking
 from stacks.engine import ROOT, CannotRun, Engine, choose, prepare, refuse_local_state, release_dead_locks
 from stacks.existing import Existing, advice, import_options, refused, with_it
+from stacks.native_errors import explained
 from stacks.outputs import outputs
 from stacks.stack_file import stack_files
 from stacks.summary import summary
@@ -66,10 +67,12 @@ def main(arguments: list[str]) -> int:
             return _take(engine, asked.stack, options)
         with tempfile.TemporaryDirectory() as folder:
             events = Path(folder) / "events.jsonl"
-            logged = ("--event-log", str(events)) if asked.verb == "up" else ()
+            logged = ("--event-log", str(events)) if asked.verb in ("up", "destroy") else ()
             code = _run([*_command(engine, asked.verb, asked.stack, options), *logged], engine)
             for each in refused(events):
                 print(advice(asked.stack, each), file=sys.stderr)
+            for line in explained(events):
+                print(f"-> {line}", file=sys.stderr)
         if code == 0 and asked.verb == "up":
             _show(engine, asked.stack)
     except CannotRun as reason:

@@ -34,7 +34,7 @@ def refused(event_log: Path) -> list[Existing]:
     """What the run whose engine events lie there could not create, in the order of its messages."""
     found = dict.fromkeys(
         Existing(str(event["urn"]), said[1])
-        for event in _diagnostics(event_log)
+        for event in diagnostics(event_log)
         if event.get("urn") and (said := _REFUSED.search(str(event.get("message"))))
     )
     return list(found)
@@ -96,7 +96,7 @@ def _above(each: Existing, resources: Iterable[Mapping[str, Any]]) -> tuple[str,
     return parent, provider
 
 
-def _diagnostics(event_log: Path) -> Iterator[Mapping[str, Any]]:
+def diagnostics(event_log: Path) -> Iterator[Mapping[str, Any]]:
     """The `diagnosticEvent`s of a file of engine events, one JSON object a line."""
     if not event_log.is_file():
         return

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast, get_args, get_origin
 
 from components.batch_scoring import StackDeployment
-from providers import asset_version, batch_endpoint, blob_folder, default_deployment, ownership, schema, scoring_job
+from providers import (
+    asset_version,
+    batch_endpoint,
+    blob_folder,
+    default_deployment,
+    ownership,
+    purge,
+    schema,
+    scoring_job,
+)
 from providers.batch_deployment import CONTENT, BatchDeploymentArgs
 from providers.schema import LOCAL, REPLACE, UPDATE, Property
 from stacks.settings import Settings
@@ -30,6 +39,7 @@ config:
 """
 _KINDS = (
     ("Owner", ownership.OwnerArgs),
+    ("Purge", purge.PurgeArgs),
     ("BlobFolder", blob_folder.BlobFolderArgs),
     ("CodeVersion", asset_version.CodeVersionArgs),
     ("ModelVersion", asset_version.ModelVersionArgs),
@@ -42,6 +52,14 @@ _KINDS = (
 _EFFECT = {UPDATE: "updated in place", REPLACE: "replaced, the old one first", LOCAL: "kept in state, nothing is sent"}
 _MADE_OF = {"code", "scoring_script", "model", "model_type", "model_reference", "environment", "fixed_name", *CONTENT}
 _SCALE = {"min_node_count", "max_node_count", "node_idle_time_before_scale_down", "tags"}
+_SETTLED = "the service refuses it once the workspace is there"
+_FOUNDATION = {
+    **dict.fromkeys(("tenant_id", "storage_account", "key_vault", "container_registry"), _SETTLED),
+    **dict.fromkeys(("deployers", "invokers"), "roles are given and taken away"),
+    "resource_group": "the group is made, or deleted with all that is in it",
+    "purge": "counts when the stack is destroyed",
+    "role_wait": _EFFECT[LOCAL],
+}
 _OF_THE_RUN = {"api_version", "deadlines", "operations_at_once", "allow_local_state"}
 _PLACES = {"subscription_id", "resource_group", "workspace", "location", "cloud", "datastore"}
 
@@ -90,6 +108,8 @@ def _effect(path: str) -> str:
     if first == "deployments" and len(rest) > 1:
         made_of = rest[1] in _MADE_OF and rest[1] in schema.properties(StackDeployment)
         return "a new deployment beside the old" if made_of else "updated in place"
+    if first == "foundation" and rest:
+        return _FOUNDATION.get(rest[0], "updated in place")
     if first == "endpoint" and rest == ["name"]:
         return "a new endpoint, then the old one goes"
     if first == "compute" and rest:

@@ -135,6 +135,10 @@ def _cross_checks(settings: Settings) -> list[Failure]:
         failures.append(Failure("compute", "must have `id` (an existing compute) or `name` (a cluster of this stack)"))
     if settings.compute.min_node_count > settings.compute.max_node_count:
         failures.append(Failure("compute.min_node_count", "must not be above `max_node_count`"))
+    if settings.foundation and settings.compute.id:
+        failures.append(Failure("compute.id", "cannot exist in a workspace that this stack builds; set `name`"))
+    if settings.foundation and settings.shared_key:
+        failures.append(Failure("shared_key", "opens nothing in the storage account of `foundation`; leave it out"))
     if settings.default and settings.default not in settings.deployments:
         known = ", ".join(settings.deployments)
         failures.append(Failure("default", f"must name one of the deployments ({known}), got {settings.default!r}"))

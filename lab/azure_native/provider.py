@@ -22,7 +22,7 @@ from lab import identity
 from lab.azure_native.arm import FAILURES, Arm
 from lab.azure_native.changes import inputs_after_refresh, property_changes
 from lab.azure_native.table import Kind, kind_of
-from lab.azure_native.values import JSON, RefusedError, conceal, plain
+from lab.azure_native.values import JSON, UNKNOWN, RefusedError, conceal, plain
 
 VERSION = "3.29.0"
 
@@ -126,7 +126,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:
         """In a preview, outputs are what the program gave; the SDK takes all others for unknown."""
         if request.preview:
-            return provider_pb2.CreateResponse(properties=request.properties)
+            return provider_pb2.CreateResponse(properties=_foreseen(request.properties))
         kind, given = _kind(request.urn), _data(request.properties)
         where = _of_the_lab(kind.arm_id(plain(given)))
         if self._arm.get(where, kind.api_version):
@@ -149,7 +149,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @served
     def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=request.news)
+            return provider_pb2.UpdateResponse(properties=_foreseen(request.news))
         state = self._put(_kind(request.urn), _of_the_lab(request.id), _data(request.news), request.timeout)
         return provider_pb2.UpdateResponse(properties=state)
 
@@ -199,6 +199,16 @@ def _of_the_lab(arm_id: str) -> str:
             f" '{arm_id}'; use the real plugin (AZURE_NATIVE=real) for any other"
         )
     return arm_id
+
+
+def _foreseen(inputs: struct_pb2.Struct) -> struct_pb2.Struct:
+    """Outputs in a preview: the inputs, but for those whose shape is another one, which are unknown until then."""
+    outputs = struct_pb2.Struct()
+    outputs.CopyFrom(inputs)
+    identity_given = outputs.fields["identity"].struct_value if "identity" in outputs.fields else None
+    if identity_given is not None and "userAssignedIdentities" in identity_given.fields:
+        identity_given["userAssignedIdentities"] = UNKNOWN
+    return outputs
 
 
 def _data(struct: struct_pb2.Struct) -> JSON:

@@ -111,7 +111,9 @@ TABLE: dict[str, Kind] = {
         flat={
             "applicationType": "Application_Type",
             "disableLocalAuth": "DisableLocalAuth",
+            "flowType": "Flow_Type",
             "ingestionMode": "IngestionMode",
+            "requestSource": "Request_Source",
             "retentionInDays": "RetentionInDays",
             "workspaceResourceId": "WorkspaceResourceId",
         },

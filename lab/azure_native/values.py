@@ -4,6 +4,8 @@ from typing import Any
 
 JSON = dict[str, Any]
 SIGNATURE = "4dabf18193072939515e22adb298388d"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""The wire format's mark of what is not known yet, where a text would stand."""
 SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 (the wire format's mark of a secret, not one)
 
 

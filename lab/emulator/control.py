@@ -16,6 +16,7 @@ from lab.emulator import (
     role_assignments,
     storage_accounts,
     tracked,
+    workspace_changes,
     workspaces,
 )
 from lab.emulator.call import Call, Reply
@@ -50,7 +51,8 @@ def _health(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
 def _status(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
     """Everything that is there and was not from the lab's birth, by id, and the number of blobs.
 
-    `foundations`: resource groups, workspaces and what they stand on, role assignments, deleted vaults.
+    `foundations`: resource groups, workspaces and what they stand on, role assignments, deleted vaults and
+    workspaces that hold their names.
     """
     store = cloud.store
     kinds = {
@@ -62,6 +64,7 @@ def _status(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
     said: dict[str, Any] = {name: store.ids(kind) for name, kind in kinds.items()}
     groups, deleted = store.ids(resource_groups.KIND), store.ids(key_vaults.DELETED)
     made = [*groups, *tracked.known(cloud), *store.ids(workspaces.KIND), *store.ids(role_assignments.KIND), *deleted]
+    made += store.ids(workspace_changes.SOFT_DELETED)
     said["foundations"] = made
     said["jobs"] = store.job_ids()
     said["blobs"] = cloud.blobs.census(storage_accounts.names(cloud), store.job_outputs())

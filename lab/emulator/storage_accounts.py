@@ -14,7 +14,7 @@ from lab.emulator.roles import READ, WRITE
 if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
 
-KIND = "storageAccounts"
+KIND = "Microsoft.Storage/storageAccounts"
 OWN = f"{ids.GROUP}/providers/Microsoft.Storage/storageAccounts/{identity.STORAGE_ACCOUNT}"
 
 

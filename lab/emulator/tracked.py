@@ -74,7 +74,7 @@ def put(cloud: Cloud, call: Call, kind: Kind) -> Reply:
         **{part: given[part] for part in kind.top if given.get(part) is not None},
         "properties": {**sent, **kind.adds(arm_id, sent)},
     }
-    cloud.store.put(kind.collection, ids.group(call.params["group"]), body, call.now)
+    cloud.store.put(kind.type, ids.group(call.params["group"]), body, call.now)
     if old is None and kind is STORAGE:
         cloud.blobs.serve(storage_accounts.names(cloud))
     return Reply(200 if old else 201, body)
@@ -99,19 +99,19 @@ def delete(cloud: Cloud, call: Call, kind: Kind) -> Reply:
 
 def listed(cloud: Cloud, call: Call, kind: Kind) -> Reply:
     """Those of a resource group."""
-    return Reply(200, {"value": cloud.store.children(kind.collection, ids.group(call.params["group"]))})
+    return Reply(200, {"value": cloud.store.children(kind.type, ids.group(call.params["group"]))})
 
 
 def give_up_all(cloud: Cloud, group: str, now: float) -> None:
     """Delete everything of these types in a resource group, as its own DELETE would."""
     for kind in KINDS:
-        for body in cloud.store.children(kind.collection, group):
+        for body in cloud.store.children(kind.type, group):
             _give_up(cloud, kind, body, now)
 
 
 def known(cloud: Cloud) -> list[str]:
     """ARM ids of everything of these types."""
-    return [arm_id for kind in KINDS for arm_id in cloud.store.ids(kind.collection)]
+    return [arm_id for kind in KINDS for arm_id in cloud.store.ids(kind.type)]
 
 
 def _give_up(cloud: Cloud, kind: Kind, body: dict[str, Any], now: float) -> None:
@@ -124,7 +124,7 @@ def _give_up(cloud: Cloud, kind: Kind, body: dict[str, Any], now: float) -> None
 def _refuse_taken(cloud: Cloud, kind: Kind, name: str) -> None:
     if not kind.taken:
         return
-    there = {ids.name_of(arm_id).lower() for arm_id in cloud.store.ids(kind.collection)}
+    there = {ids.name_of(arm_id).lower() for arm_id in cloud.store.ids(kind.type)}
     if name.lower() in there or (kind is STORAGE and name == identity.STORAGE_ACCOUNT):
         raise arm_error(409, kind.taken, f"The name '{name}' of {kind.type} is already taken.")
 
@@ -193,7 +193,7 @@ _TRUTHS = (
 )
 STORAGE = Kind(
     "Microsoft.Storage",
-    storage_accounts.KIND,
+    "storageAccounts",
     re.compile(r"[a-z0-9]{3,24}"),
     Shape(
         {
@@ -291,6 +291,10 @@ REGISTRY = Kind(
     Shape(
         {
             "adminUserEnabled": Property(Truth(), default=False),
+            "anonymousPullEnabled": Property(Truth(), default=False),
+            "dataEndpointEnabled": Property(Truth(), sparse=True),
+            "networkRuleBypassOptions": Property(Text(("AzureServices", "None")), default="AzureServices"),
+            "zoneRedundancy": Property(Text(("Enabled", "Disabled")), default="Disabled"),
             "publicNetworkAccess": Property(Text(("Enabled", "Disabled")), default="Enabled"),
         },
         read_only=("provisioningState", "loginServer"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lab.emulator.cloud import Cloud
 
 _RETENTION_SECONDS = 14 * 86_400.0
-_SOFT_DELETED = "soft-deleted workspace"
+SOFT_DELETED = "soft-deleted workspace"
 _STANDS_ON = (
     ("storageAccount", tracked.STORAGE),
     ("keyVault", tracked.VAULT),
@@ -143,7 +143,7 @@ def give_up(cloud: Cloud, body: dict[str, Any], now: float, *, purge: bool) -> N
             cloud.executions.forget(record["name"])
     if not purge:
         held = {"id": _held(body["id"]), "until": now + _RETENTION_SECONDS}
-        cloud.store.put(_SOFT_DELETED, ids.SUBSCRIPTION, held, now)
+        cloud.store.put(SOFT_DELETED, ids.SUBSCRIPTION, held, now)
 
 
 def _refuse_soft_deleted(cloud: Cloud, arm_id: str, now: float) -> None:

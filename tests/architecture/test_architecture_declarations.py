@@ -10,6 +10,7 @@ from providers import batch_deployment, batch_endpoint, default_deployment, sche
 from providers.asset_version import CodeVersionArgs, DataVersionArgs, ModelVersionArgs
 from providers.blob_folder import BlobFolderArgs
 from providers.ownership import OwnerArgs
+from providers.purge import PurgeArgs
 from stacks.settings import Settings
 
 KINDS = [
@@ -22,6 +23,7 @@ KINDS = [
     ModelVersionArgs,
     BlobFolderArgs,
     OwnerArgs,
+    PurgeArgs,
     Settings,
 ]
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "azureml-rest" / "definitions_2025-12-01.introspected.json"

@@ -23,6 +23,8 @@ class FarSide:
     def __init__(self) -> None:
         self.resources: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str, Any]] = []
+        self.queries: list[str] = []
+        """Method and query of each request."""
         self.normalise: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
         self.before: Callable[[str, str], httpx.Response | None] = lambda method, path: None
         """Called with each request's method and path, first; an answer that it gives is the answer."""
@@ -31,6 +33,7 @@ class FarSide:
         path = request.url.path
         body: Any = json.loads(request.content) if request.content else None
         self.requests.append((request.method, path, body))
+        self.queries.append(f"{request.method} {request.url.query.decode()}")
         answer = self.before(request.method, path)
         if answer is not None:
             return answer

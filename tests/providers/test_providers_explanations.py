@@ -43,6 +43,13 @@ ANSWERS: list[tuple[str, int, str, str, str]] = [
     ("empty-tag-values", 400, "UserError", "ValidationError", VALIDATION),
     ("endpoint-name-taken", 400, "UserError", "", "There is already an endpoint with this name"),
     ("endpoint-name-taken", 409, "UserError", "EndpointNameAlreadyExists", "taken"),
+    ("workspace-soft-deleted", 400, "BadRequest", "", "Soft-deleted workspace exists. Please purge or recover it."),
+    ("vault-soft-deleted", 409, "ConflictError", "", "A vault with the same name already exists in deleted state."),
+    ("name-taken-in-azure", 409, "StorageAccountAlreadyTaken", "", "The storage account named x is already taken."),
+    ("name-taken-in-azure", 409, "VaultAlreadyExists", "", "The vault name 'x' is already in use."),
+    ("role-assigned-already", 409, "RoleAssignmentExists", "", "The role assignment already exists."),
+    ("principal-not-found", 400, "PrincipalNotFound", "", "Principal x does not exist in the directory."),
+    ("purge-protected", 409, "Conflict", "", "The vault has purge protection enabled"),
     ("name-deleted-recently", 409, "UserError", "SoftDeleted", "it is soft-deleted"),
     (
         "asset-registered-with-other-content",
