@@ -28,6 +28,7 @@ from uv import find_uv_bin
 from lab.registries import SYSTEM_BUNDLES, uv_environment
 from lab.scoring.blobs import Cancellation, wait_until
 from lab.scoring.conda import CondaError, CondaFile, named_requirement, normalised, parse_conda
+from lab.scoring.interpreters import Interpreters
 from lab.scoring.pool import end_group
 from lab.scoring.spec import EnvironmentSpec
 
@@ -88,6 +89,10 @@ class CachedEnvironments:
     def _environ(self) -> dict[str, str]:
         return installer_environment(self._given)
 
+    @cached_property
+    def _interpreters(self) -> Interpreters:
+        return Interpreters(self._folder / "interpreters.json", self._environ)
+
     def __call__(
         self, environment: EnvironmentSpec, say: Callable[[str], None], log: Callable[[str], None], cancel: Cancellation
     ) -> Path:
@@ -136,7 +141,7 @@ class CachedEnvironments:
             return path, running
         minor = ".".join(wanted.split(".")[:2])
         for version in dict.fromkeys([wanted, minor]):
-            found = self._find(version)
+            found = self._interpreters.find(version)
             if found is not None and found[1] == running:
                 break
             if found is not None:
@@ -145,23 +150,6 @@ class CachedEnvironments:
                 return found
         say(f"python {wanted} is not on this machine: Python {running}, which runs the lab, takes its place")
         return path, running
-
-    def _find(self, version: str) -> tuple[str, str] | None:
-        arguments = ["python", "find", "--system", "--no-project", "--no-config", "--no-python-downloads", version]
-        found = subprocess.run(  # noqa: S603 - uv of our own environment
-            [find_uv_bin(), *arguments], capture_output=True, text=True, env=self._environ, check=False, cwd="/"
-        )
-        path = found.stdout.strip()
-        if found.returncode != 0 or not path:
-            return None
-        asked = subprocess.run(  # noqa: S603 - an interpreter of this machine
-            [path, "-c", "import platform; print(platform.python_version())"],
-            capture_output=True,
-            text=True,
-            env=self._environ,
-            check=False,
-        )
-        return (path, asked.stdout.strip()) if asked.returncode == 0 else None
 
     def _uv(self, arguments: list[str], log: Callable[[str], None], cancel: Cancellation) -> tuple[int, str]:
         """Runs uv where no project's settings are found, in a group of its own; gives exit code and output."""

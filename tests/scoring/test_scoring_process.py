@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from lab.scoring.blobs import (
     download_all,
 )
 from lab.scoring.environment import CachedEnvironments, EnvironmentFailed, installer_environment, redacted, shortened
+from lab.scoring.interpreters import Interpreters
 from lab.scoring.spec import BlobPath, EnvironmentSpec, StorageSpec
 from tests.scoring.blob_service import BlobService, blob_service
 from tests.scoring.job_bench import GOOD_SCRIPT, LESS_THAN_A_SHUTDOWN, base_document
@@ -268,3 +270,24 @@ def test_an_index_that_cannot_be_reached_is_told_as_no_network(tmp_path: Path) -
 
     with pytest.raises(EnvironmentFailed, match=r"cannot be reached \(no network\?\)"):
         build(tmp_path, ["surely-not-in-any-cache-0"], {**environ, "UV_CACHE_DIR": str(tmp_path / "uv")})
+
+
+def test_interpreters_are_looked_for_once_until_something_is_installed(tmp_path: Path) -> None:
+    here = tmp_path / "bin"
+    here.mkdir()
+    environ = {"PATH": str(here), "HOME": str(tmp_path)}
+    interpreters = Interpreters(tmp_path / "cache" / "interpreters.json", environ)
+    minor = f"3.{sys.version_info.minor}"
+
+    absent = interpreters.find(minor)
+    (here / f"python{minor}").symlink_to(getattr(sys, "_base_executable", sys.executable))
+    present = interpreters.find(minor)
+    (tmp_path / "cache" / "interpreters.json").write_text("{", encoding="utf-8")
+    again = interpreters.find(minor)
+    (here / f"python{minor}").unlink()
+
+    assert absent is None
+    assert present is not None
+    assert present[1] == platform.python_version()
+    assert again == present
+    assert interpreters.find(minor) is None
