@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import blobs, lab_start, machine, many_endpoints, requests, stack, uploads
+from bench import blobs, lab_start, machine, many_endpoints, requests, scoring, stack, uploads
 from bench.figure import Figure
 from bench.table import table
 from lab.testing import running_lab
@@ -42,10 +42,11 @@ def main() -> int:
 
 
 def _sections(folder: Path, runs: int) -> list[tuple[str, Callable[[], list[Figure]]]]:
-    starts: tuple[str, Callable[[], list[Figure]]] = ("lab start", lambda: lab_start.figures(folder, runs))
     return [
-        starts,
+        ("lab start", lambda: lab_start.figures(folder, runs)),
         ("uploads", lambda: _uploads(folder / "uploads")),
+        ("mini-batches", lambda: scoring.loops(folder / "loops", runs)),
+        ("jobs", lambda: scoring.jobs(folder / "jobs", runs)),
         *((f"digits on {engine}", _on(engine, folder / engine, runs)) for engine in stack.engines()),
     ]
 

@@ -50,12 +50,12 @@ def figures(facts: Facts, runs: int) -> list[Figure]:
     return found
 
 
-def container(facts: Facts, proxy_port: int | None) -> ContainerClient:
-    """The logs container: by way of a proxy and the account's host name, or straight to Azurite."""
+def container(facts: Facts, proxy_port: int | None, name: str = identity.LOGS_CONTAINER) -> ContainerClient:
+    """A container: by way of a proxy and the account's host name, or straight to Azurite."""
     host = f"{ACCOUNT}.blob.core.windows.net" if proxy_port else f"127.0.0.1:{facts.azurite_port}/{ACCOUNT}"
     return ContainerClient(
         f"https://{host}",
-        identity.LOGS_CONTAINER,
+        name,
         credential=facts.storage_key,
         connection_verify=facts.ca_file,
         proxies={"https": f"http://127.0.0.1:{proxy_port}"} if proxy_port else {},

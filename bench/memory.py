@@ -15,6 +15,8 @@ ROLES: Mapping[str, str] = {
     r"(^|/)pulumi (up|preview|destroy)\b": "engine",
     r"-m pulumi\.dynamic\b|pulumi-resource-pulumi-python": "dynamic provider",
     r"-m lab\.azure_native\b": "azure-native stand-in",
+    r"-m lab\.scoring\b": "scoring driver",
+    r"/lab/scoring/worker\.py\b": "scoring process",
     r"pulumi-language-python-exec|lab/engine/program\.py|lab/engine/worker\.py": "program",
 }
 """Pattern of a command line -> what such a process is. The first that fits counts."""

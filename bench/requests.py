@@ -29,7 +29,7 @@ def figures(lab: LabUnderTest, folder: Path, runs: int) -> list[Figure]:
     facts = lab.facts
     trusting = ssl.create_default_context(cafile=facts.ca_file)
     path = f"{lab.status()['endpoints'][0]}?api-version=2025-12-01"
-    headers = {"Host": _HOST, "Authorization": f"Bearer {_token(lab, trusting)}"}
+    headers = {"Host": _HOST, "Authorization": f"Bearer {token(lab, trusting, f'https://{_HOST}')}"}
     answer = httpx.get(
         f"https://127.0.0.1:{facts.emulator_port}{path}", headers=headers, verify=trusting, trust_env=False
     )
@@ -84,7 +84,8 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reque
     await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
 
 
-def _token(lab: LabUnderTest, trusting: ssl.SSLContext) -> str:
+def token(lab: LabUnderTest, trusting: ssl.SSLContext, audience: str) -> str:
+    """An access token of the lab's one principal."""
     facts = lab.facts
     answer = httpx.post(
         f"https://127.0.0.1:{facts.emulator_port}/{identity.TENANT_ID}/oauth2/v2.0/token",
@@ -93,7 +94,7 @@ def _token(lab: LabUnderTest, trusting: ssl.SSLContext) -> str:
             "grant_type": "client_credentials",
             "client_id": identity.CLIENT_ID,
             "client_secret": facts.client_secret,
-            "scope": f"https://{_HOST}/.default",
+            "scope": f"{audience}/.default",
         },
         verify=trusting,
         trust_env=False,

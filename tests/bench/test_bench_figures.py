@@ -70,6 +70,8 @@ def test_an_operation_is_noticed_when_its_resource_is_read() -> None:
         ("python -u -m pulumi.dynamic 1234", "dynamic provider"),
         ("/bin/python -m lab.azure_native 1234", "azure-native stand-in"),
         ("/bin/python -u /x/lab/engine/program.py . {}", "program"),
+        ("/bin/python -m lab.scoring /x/jobs/batchjob-1/spec.json", "scoring driver"),
+        ("/x/environments/1/bin/python /x/lab/scoring/worker.py 7 8", "scoring process"),
         ("python -I -S /x/lab/engine/child.py 7 python -u -m pulumi.dynamic", None),
         ("python -m lab run -- pulumi version", None),
         ("node azurite", None),
