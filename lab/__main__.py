@@ -154,10 +154,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     logs = verbs.add_parser("logs", help="the end of the lab's log")
     logs.add_argument("-f", "--follow", action="store_true", help="and what is added to it, until Ctrl-C")
-    logs.add_argument("-n", "--lines", type=int, default=40, help="how many lines (default %(default)s)")
+    logs.add_argument("-n", "--lines", type=_number, default=40, help="how many lines (default %(default)s)")
     check = verbs.add_parser("check-stack", help="exit 0 when a Pulumi.STACK.yaml is the lab's, 4 when it is not")
     check.add_argument("file", type=Path)
     return parser
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {number}")
+    return number
 
 
 def _shown(root: Path) -> str:

@@ -137,7 +137,7 @@ def _progress(job: Mapping[str, Any]) -> str:
         job["phase"] if job["active"] else "",
         f"{batches['done']} of {batches['total']} mini-batches" if batches["total"] else "",
         f"{batches['failed']} failed" if batches["failed"] else "",
-        f"{job['rows']} rows" if job["rows"] or not job["active"] else "",
+        f"{job['rows']} row{'' if job['rows'] == 1 else 's'}" if job["rows"] or not job["active"] else "",
         "" if job["seconds"] is None else f"{job['seconds']:.1f} s",
     ]
     return ", ".join(part for part in parts if part)

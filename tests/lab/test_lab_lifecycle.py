@@ -160,14 +160,14 @@ def test_taken_ports_give_others_and_that_is_told(fresh: LabUnderTest) -> None:
     fresh.start()
     before = fresh.facts
     fresh.stop()
-    ports = (before.proxy_port, before.emulator_port, before.azurite_port)
+    ports = (before.proxy_port, before.emulator_port, before.azurite_port, before.page_port)
     taken = [listener(port) for port in ports]
     try:
         told = fresh.command("start")
         after = fresh.facts
-        for port, name in zip(ports, ("proxy", "emulator", "Azurite"), strict=True):
+        for port, name in zip(ports, ("proxy", "emulator", "Azurite", "page"), strict=True):
             assert f"port {port} ({name}) is taken by another program" in told.stdout + told.stderr
-        assert not {after.proxy_port, after.emulator_port, after.azurite_port} & set(ports)
+        assert not {after.proxy_port, after.emulator_port, after.azurite_port, after.page_port} & set(ports)
     finally:
         for one in taken:
             one.close()

@@ -242,6 +242,8 @@ def test_the_log_is_shown_from_its_end(lab: LabUnderTest) -> None:
     done = lab.command("logs", "-n", "100000")
     assert "ready: proxy" in done.stdout
     assert len(lab.command("logs", "-n", "1").stdout.splitlines()) == 1
+    wrong = lab.command("logs", "-n", "-5")
+    assert (wrong.returncode, "must be at least 0, got -5" in wrong.stderr) == (2, True)
 
 
 def test_no_secret_is_in_the_log(lab: LabUnderTest) -> None:
