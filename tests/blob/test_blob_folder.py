@@ -239,3 +239,43 @@ def test_an_ignore_file_with_a_wrong_rule_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".amlignore").write_text("ok\n!\n")
     with pytest.raises(FolderError, match=r"\.amlignore"):
         scan(tmp_path)
+
+
+def test_a_tree_may_be_deeper_than_python_nests_calls(tmp_path: Path) -> None:
+    """A path has 4,096 bytes, which is more folders than a call may nest; below 700 characters files go up."""
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    inner = folder
+    for _ in range(340):
+        inner = inner / "a"
+        inner.mkdir()
+    (inner / "x").write_text("1", encoding="utf-8")
+    here = Path.cwd()
+    os.chdir(inner)
+    try:
+        for _ in range(800):  # by steps: the whole path could not be named at once
+            Path("b").mkdir()
+            os.chdir("b")
+    finally:
+        os.chdir(here)
+
+    assert names(folder) == ["a/" * 340 + "x"]
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "growing"
+    file.write_bytes(b"x" * 100)
+    found = os.fstat
+
+    def meanwhile(descriptor: int) -> os.stat_result:
+        status = found(descriptor)
+        with file.open("ab") as opened:
+            opened.write(b"y")
+        return status
+
+    monkeypatch.setattr(os, "fstat", meanwhile)
+
+    with pytest.raises(FolderError, match=r"growing: changed while it was read; run again when it is at rest"):
+        scan(file)

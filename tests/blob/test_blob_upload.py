@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -359,3 +360,65 @@ def test_a_manifest_names_every_file(service: BlobService, root: Path) -> None:
     assert [(file["path"], file["size"], file["sha256"]) for file in document["files"]] == [
         (entry.path, entry.size, entry.sha256) for entry in manifest(root)
     ]
+
+
+def test_after_a_kill_among_many_requests_nothing_that_arrived_is_sent_again(
+    service: BlobService, tmp_path: Path
+) -> None:
+    """The process dies with requests under way; what the store had taken of them is not asked for a second time."""
+    folder = scan(fill(tmp_path / "code", **{f"f{number:02d}": bytes([number]) * 1000 for number in range(40)}))
+
+    def kill(what: str, name: str) -> Answer | None:
+        if what == "put" and service.count("put") >= 15:
+            raise Killed
+        return None
+
+    service.fault = kill
+    with pytest.raises(Killed):
+        send(service, folder)
+    arrived = service.count("put")
+    service.fault = None
+
+    assert send(service, folder).bytes_sent == 1000 * (40 - arrived)
+    assert {size for name, size in service.sent().items() if "manifests" not in name} == {1000}
+
+
+def test_the_live_line_tells_the_rate_of_what_is_sent(service: BlobService, root: Path) -> None:
+    fill(root, weights=b"x" * 3_000_000)
+    phrases: list[str] = []
+    seconds = iter(range(1000))
+    upload(
+        scan(root),
+        service.open(),
+        place(scan(root)),
+        progress=phrases.append,
+        concurrency=1,
+        clock=lambda: float(next(seconds)),
+    )
+    found = re.fullmatch(r"4 of 4 files, 3\.0 of 3\.0 MB, (\d+) s, (\d\.\d) MB/s", phrases[-1])
+
+    assert found
+    assert float(found[2]) == round(3.000006 / int(found[1]), 1)
+
+
+def test_a_copy_that_takes_its_time_is_waited_for(service: BlobService, root: Path) -> None:
+    send(service, scan(root))
+    fill(root, a=b"changed")
+    looks = []
+
+    def pending(what: str, name: str) -> Answer | None:
+        if what == "copy":
+            return (202, {"x-ms-copy-id": "c", "x-ms-copy-status": "pending"}, b"")
+        if what == "head":
+            looks.append(name)
+            state = "pending" if len(looks) < 3 else "success"
+            return (200, {"x-ms-copy-id": "c", "x-ms-copy-status": state, "Content-Length": "3", "ETag": '"1"'}, b"")
+        return None
+
+    service.fault_after = pending
+    waited: list[float] = []
+    after = scan(root)
+
+    assert upload(after, service.open(), place(after), concurrency=1, sleep=waited.append).copied == 1
+    assert len(looks) == 3
+    assert waited == [0.5, 0.5]
