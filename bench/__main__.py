@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import blobs, lab_start, machine, many_endpoints, requests, scoring, stack, uploads
+from bench import blobs, downloads, lab_start, machine, many_endpoints, requests, scoring, stack, uploads
 from bench.figure import Figure
 from bench.table import table
 from lab.testing import running_lab
@@ -47,6 +47,7 @@ def _sections(folder: Path, runs: int) -> list[tuple[str, Callable[[], list[Figu
         ("uploads", lambda: _uploads(folder / "uploads")),
         ("mini-batches", lambda: scoring.loops(folder / "loops", runs)),
         ("jobs", lambda: scoring.jobs(folder / "jobs", runs)),
+        ("downloads", lambda: downloads.figures(folder / "downloads", runs)),
         *((f"digits on {engine}", _on(engine, folder / engine, runs)) for engine in stack.engines()),
     ]
 

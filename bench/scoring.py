@@ -221,11 +221,12 @@ def _upload(blobs: ContainerClient, folder: str, count: int) -> None:
     images = sorted((CHECKOUT / "examples" / "digits" / "images").iterdir())
     contents = [image.read_bytes() for image in images]
     with ThreadPoolExecutor(8) as pool:
-        list(
-            pool.map(
-                lambda number: blobs.upload_blob(f"{folder}/{number:05d}.png", contents[number % 180]), range(count)
-            )
-        )
+        sent = [
+            pool.submit(blobs.upload_blob, f"{folder}/{number:05d}.png", contents[number % len(contents)])
+            for number in range(count)
+        ]
+    for each in sent:
+        each.result()
 
 
 def _read_one_by_one(blobs: ContainerClient, folder: str) -> None:
