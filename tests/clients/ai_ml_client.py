@@ -203,6 +203,25 @@ class Program:
             "workspace": [each.name for each in self.client.jobs.list()],
         }
 
+    def job_changes(self) -> dict[str, Any]:
+        """A job is archived, restored, tagged and named."""
+        job = self.jobs["https"]
+
+        def listed(view: str) -> bool:
+            return job in [each.name for each in self.client.jobs.list(list_view_type=view)]
+
+        self.client.jobs.archive(job)
+        archived = {view: listed(view) for view in ("ActiveOnly", "ArchivedOnly", "All")}
+        self.client.jobs.restore(job)
+        changed = self.client.jobs.update(job, display_name="renamed", tags={"looked": "at"})
+        return {
+            "archived": archived,
+            "restored": listed("ActiveOnly"),
+            "name": changed.display_name,
+            "tags": changed.tags,
+            "tagged": [each.name for each in self.client.jobs.list(tag="looked")],
+        }
+
     def data_archive(self) -> dict[str, Any]:
         return self._archived(self.client.data, "sdk-images", "1")
 
@@ -307,7 +326,7 @@ class Program:
 STEPS = (
     *("compute", "endpoint", "deployment", "default", "datastores", "data_asset"),
     *("invoke_data_asset", "invoke_datastore_path", "invoke_https", "stream", "invoke_everything", "wait"),
-    *("children", "download", "download_all", "cancel", "list_jobs"),
+    *("children", "download", "download_all", "cancel", "list_jobs", "job_changes"),
     *("data_archive", "models", "environments", "container_archive", "update", "delete"),
 )
 

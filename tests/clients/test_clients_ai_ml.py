@@ -159,6 +159,14 @@ def test_jobs_are_listed(run: Run, where: str) -> None:
     assert set(run["list_jobs"]["mine"]) <= set(run["list_jobs"][where])
 
 
+def test_a_job_is_archived_restored_tagged_and_named(run: Run) -> None:
+    seen = run["job_changes"]
+
+    assert seen["archived"] == {"ActiveOnly": False, "ArchivedOnly": True, "All": True}
+    assert (seen["restored"], seen["name"], seen["tags"]["looked"]) == (True, "renamed", "at")
+    assert len(seen["tagged"]) == 1
+
+
 def test_a_data_version_is_archived_and_restored(run: Run) -> None:
     seen = run["data_archive"]
 
