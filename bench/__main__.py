@@ -22,6 +22,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each thing that is timed (default %(default)s)")
     parser.add_argument("--only", default="", help="sections whose name begins so")
+    parser.add_argument("--files", type=int, default=uploads.SMALL, help="small ones to upload (default %(default)s)")
+    parser.add_argument("--mib", type=int, default=uploads.LARGE_MIB, help="of the large file (default %(default)s)")
     asked = parser.parse_args()
     runs: int = asked.runs
     if runs < 1:
@@ -29,7 +31,7 @@ def main() -> int:
     _say(machine.line())
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         other, found = machine.OtherWork(), []
-        for title, measure in _sections(Path(folder), runs):
+        for title, measure in _sections(Path(folder), runs, (asked.files, asked.mib)):
             if not title.startswith(asked.only):
                 continue
             sys.stderr.write(f"{title} ...\n")
@@ -41,10 +43,10 @@ def main() -> int:
     return 0
 
 
-def _sections(folder: Path, runs: int) -> list[tuple[str, Callable[[], list[Figure]]]]:
+def _sections(folder: Path, runs: int, sizes: tuple[int, int]) -> list[tuple[str, Callable[[], list[Figure]]]]:
     return [
         ("lab start", lambda: lab_start.figures(folder, runs)),
-        ("uploads", lambda: _uploads(folder / "uploads")),
+        ("uploads", lambda: _uploads(folder / "uploads", *sizes)),
         ("mini-batches", lambda: scoring.loops(folder / "loops", runs)),
         ("jobs", lambda: scoring.jobs(folder / "jobs", runs)),
         ("downloads", lambda: downloads.figures(folder / "downloads", runs)),
@@ -52,10 +54,10 @@ def _sections(folder: Path, runs: int) -> list[tuple[str, Callable[[], list[Figu
     ]
 
 
-def _uploads(folder: Path) -> list[Figure]:
+def _uploads(folder: Path, files: int, mib: int) -> list[Figure]:
     folder.mkdir()
     with running_lab(folder / "lab") as lab:
-        return uploads.figures(lab, folder)
+        return uploads.figures(lab, folder, files, mib)
 
 
 def _on(engine: str, folder: Path, runs: int) -> Callable[[], list[Figure]]:

@@ -17,7 +17,7 @@ from lab.home import CHECKOUT
 from lab.testing import LabUnderTest
 
 SMALL, SMALL_BYTES = 10_000, 2048
-LARGE_BYTES = 1 << 30
+LARGE_MIB = 1024
 OTHERS = {"sdk": "azure-ai-ml 1.35.2", "one-by-one": "azure-storage-blob, one by one", "raw": "raw parallel PUTs"}
 
 
@@ -30,11 +30,11 @@ class Measured:
     mib: dict[str, float] = field(default_factory=dict)
 
 
-def figures(lab: LabUnderTest, folder: Path, files: int = SMALL, large: int = LARGE_BYTES) -> list[Figure]:
+def figures(lab: LabUnderTest, folder: Path, files: int = SMALL, mib: int = LARGE_MIB) -> list[Figure]:
     """Once for each way and task: first all files, then nothing changed, then one file changed; then the large one."""
     tree, file = folder / "small", folder / "large" / "weights.bin"
     _tree(tree, files)
-    _large(file, large)
+    _large(file, mib)
     taken = {way: Measured() for way in _pythons(lab)}
     if "sdk" not in taken:
         sys.stderr.write("  azure-ai-ml is left out: `make test-clients` makes its virtual environment\n")
@@ -49,21 +49,21 @@ def figures(lab: LabUnderTest, folder: Path, files: int = SMALL, large: int = LA
         _upload(lab, way, file, "large", measured)
     file.unlink()
     ours = taken["ours"]
-    return [each for way in OTHERS if way in taken for each in _beside(ours, taken[way], OTHERS[way], files, large)]
+    return [each for way in OTHERS if way in taken for each in _beside(ours, taken[way], OTHERS[way], files, mib)]
 
 
-def _beside(ours: Measured, theirs: Measured, instead: str, files: int, large: int) -> list[Figure]:
+def _beside(ours: Measured, theirs: Measured, instead: str, files: int, mib: int) -> list[Figure]:
     def figure(what: str, unit: str, here: float, there: float) -> Figure:
         return Figure(what, Runs((here,), unit), instead, Runs((there,), unit))
 
-    small, big = f"{files:,} files of 2 KiB", f"one file of {large / 2**20:,.0f} MiB"
+    small, big = f"{files:,} files of 2 KiB", f"one file of {mib:,} MiB"
     found = [
         figure(f"upload of {small}", "files/s", files / ours.seconds["first"], files / theirs.seconds["first"]),
         figure(
             f"upload of {big}",
             "MiB/s",
-            large / 2**20 / ours.seconds["large"],
-            large / 2**20 / theirs.seconds["large"],
+            mib / ours.seconds["large"],
+            mib / theirs.seconds["large"],
         ),
     ]
     for task, words in (("again", "nothing changed"), ("one changed", "one file changed")):
@@ -106,8 +106,8 @@ def _tree(root: Path, files: int) -> None:
         file.write_bytes((f"{number} " * SMALL_BYTES).encode()[:SMALL_BYTES])
 
 
-def _large(file: Path, size: int) -> None:
+def _large(file: Path, mib: int) -> None:
     file.parent.mkdir(parents=True)
     with file.open("wb") as opened:
-        for _ in range(size // 2**24):
-            opened.write(os.urandom(2**24))
+        for _ in range(mib):
+            opened.write(os.urandom(2**20))
