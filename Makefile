@@ -45,22 +45,25 @@ bench: $(VENV)/.dev  ## what it costs beside what one would run instead; minutes
 format: $(VENV)/.dev
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
+NOT_INSTALLED = { echo "error: what $< names could not be installed; why is said above. Check the network, and pip's \
+settings where you have a mirror or a proxy (index-url, proxy, cert); then run make again, it goes on" >&2; exit 1; }
+
 # .lab: what `make up` needs. .dev: that and what the tests need. Both install exactly what the lock files name, by hash.
 $(VENV)/.lab: requirements/lab.txt | $(BIN)/uv
 	@echo "installing what requirements/lab.txt names into $(VENV) ..."
-	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/lab.txt
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/lab.txt || $(NOT_INSTALLED)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.lab
 	@echo "installing what requirements/dev.txt names into $(VENV) ..."
-	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt || $(NOT_INSTALLED)
 	@touch $@
 
 # Each client has a virtual environment of its own: what they pin agrees neither with each other nor with this project.
 $(CLIENTS)/%/.installed: requirements/clients-%.txt | $(BIN)/uv
 	@echo "installing what $< names into $(@D) ..."
 	@$(UV) venv -q --clear --python $(BIN)/python $(@D)
-	@$(UV) pip install -q --python $(@D)/bin/python --require-hashes -r $<
+	@$(UV) pip install -q --python $(@D)/bin/python --require-hashes -r $< || $(NOT_INSTALLED)
 	@touch $@
 
 # So has the policy pack: pulumi-policy wants another protobuf than the rest of this project has.
@@ -72,8 +75,9 @@ $(VENV)/policy/.installed: requirements/policy.txt | $(BIN)/uv
 
 $(BIN)/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; set PYTHON=python3.x")'
+	@echo "making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt || $(NOT_INSTALLED)
 	@touch $@
 
 lock: $(BIN)/uv  ## after a change of pyproject.toml

@@ -132,7 +132,17 @@ class BatchScoring(pulumi.ComponentResource):
         self._args = args
         self._sources = sources
         self._own = ResourceOptions(parent=self)
-        owner = Owner("owner", OwnerArgs(**placement.azure, stack=f"{placement.project}/{placement.stack}"), self._own)
+        owner = Owner(
+            "owner",
+            OwnerArgs(
+                **placement.azure,
+                stack=f"{placement.project}/{placement.stack}",
+                # What the stack itself builds need not be there before.
+                workspace_id=None if args.foundation else placement.workspace_id,
+            ),
+            self._own,
+        )
+        self._own = after(self._own, [owner])
         # The marker is the id, too, which stays known in previews where the owner itself is updated.
         self._owner: Output[str] = owner.id
         azure = azure_native.Provider(

@@ -39,7 +39,10 @@ def read_stack(file: Path) -> object:
     except FileNotFoundError as problem:
         raise LabError(f"there is no stack file {file}", exit_code=2) from problem
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise LabError(f"the stack file {file} is no YAML: {' '.join(str(problem).split())}", exit_code=2) from problem
+        mark = getattr(problem, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        said = getattr(problem, "problem", None) or str(problem)
+        raise LabError(f"the stack file {file} is no YAML{where}: {said}", exit_code=2) from problem
 
 
 def stack_of(command: Sequence[str], environ: Mapping[str, str]) -> str | None:

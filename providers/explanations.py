@@ -462,6 +462,13 @@ OWN = (
         own=True,
     ),
     Explanation(
+        name="workspace-missing",
+        cause="the workspace that the stack file names does not exist, or not where it says",
+        setting="subscription_id, resource_group, workspace",
+        remedy="correct them, or create the workspace first; nothing was made, changed or deleted",
+        own=True,
+    ),
+    Explanation(
         name="endpoint-of-another-stack",
         cause="the endpoint is another stack's, and a default that two stacks write would go back and forth",
         setting="endpoint.name, endpoint.adopt",

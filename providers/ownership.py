@@ -2,6 +2,9 @@
 
 It tells ours from a stranger's of the same name, in adoption and in deletion. No name can do that: two people may run a
 project and stack of the same names against one workspace.
+
+As all others wait for it, it is also where a run ends whose workspace is not there: before anything is made, and above
+all before anything is deleted that a change of workspace replaces.
 """
 
 import secrets
@@ -13,7 +16,9 @@ from pulumi import Input, Output, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, UpdateResult
 from pulumi.dynamic import Resource as DynamicResource
 
-from providers.kind import UNFINISHED, AzureArgs, Kind, Refusal, resource_props, without_provider
+from providers import checks, schema
+from providers.arm.ids import same_id
+from providers.kind import UNFINISHED, AzureArgs, Kind, Refusal, client, resource_props, without_provider
 from providers.schema import LOCAL, Bag, prop
 
 TAG = "pulumi-stack-owner"
@@ -23,14 +28,23 @@ TAG = "pulumi-stack-owner"
 @dataclass(frozen=True, kw_only=True)
 class OwnerArgs(AzureArgs):
     stack: Input[str] = prop("`<project>/<stack>`, for people who read the tag.", change=LOCAL, wire=None)
+    workspace_id: Input[str] | None = prop(
+        "ARM id of the workspace, where it must be there already.",
+        default=None,
+        check=checks.arm_id,
+        change=LOCAL,
+        wire=None,
+        equal=same_id,
+    )
 
 
 class OwnerKind(Kind):
-    """Talks to nobody: the marker lives in state alone."""
+    """The marker lives in state alone; the workspace is looked for, and left alone."""
 
     args = OwnerArgs
 
     def create(self, props: Mapping[str, Any]) -> CreateResult:
+        _require_workspace(props)
         marker = f"{props['stack']}/{secrets.token_hex(8)}"
         return CreateResult(marker, {**without_provider(props), "marker": marker})
 
@@ -38,6 +52,8 @@ class OwnerKind(Kind):
         return ReadResult(id_, without_provider(props), self.owned(props))
 
     def update(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
+        if "workspace_id" in schema.changes(self.args, olds, news):
+            _require_workspace(news)
         return UpdateResult({**without_provider(news), "marker": olds["marker"]})
 
     def delete(self, _id: str, _props: Mapping[str, Any]) -> None:
@@ -49,6 +65,17 @@ class Owner(DynamicResource, module="azureml", name="Owner"):
 
     def __init__(self, name: str, args: OwnerArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(OwnerKind(), name, resource_props(args, ("marker",)), opts)
+
+
+def _require_workspace(props: Mapping[str, Any]) -> None:
+    """Raise Refusal where a workspace is named that is not there."""
+    workspace = props.get("workspace_id")
+    if workspace and client(props).get(str(workspace), api_version=str(props["api_version"])) is None:
+        raise Refusal(
+            f"there is no workspace {workspace}; nothing was changed. Correct subscription_id, resource_group or "
+            "workspace in the stack file",
+            name="workspace-missing",
+        )
 
 
 def tag_of(body: Mapping[str, Any]) -> str | None:

@@ -50,8 +50,8 @@ def stack_file(stack: str) -> Path:
     return path
 
 
-def is_lab(stack: str) -> bool:
-    """Whether the stack's subscription is the lab's; the lab itself says so, the product knows no emulator."""
+def why_not_lab(stack: str) -> str:
+    """Why the stack is not the lab's, empty when it is; the lab itself says so, the product knows no emulator."""
     asked = subprocess.run(  # noqa: S603  # this Python, this project
         [sys.executable, "-m", "lab", "check-stack", str(stack_file(stack))],
         cwd=ROOT,
@@ -61,24 +61,25 @@ def is_lab(stack: str) -> bool:
     )
     if asked.returncode not in (_LAB, _OTHER):
         raise CannotRun(asked.stderr.strip() or asked.stdout.strip())
-    return asked.returncode == _LAB
+    return "" if asked.returncode == _LAB else asked.stderr.strip().removeprefix("lab: ")
 
 
 def choose(stack: str, environ: Mapping[str, str]) -> Engine:
     """ENGINE=pulumi|embedded forces one; else a `pulumi` on PATH; else the embedded one, for lab stacks alone."""
-    wanted, found, lab = environ.get("ENGINE") or "", shutil.which("pulumi", path=environ.get("PATH")), is_lab(stack)
+    wanted, found = environ.get("ENGINE") or "", shutil.which("pulumi", path=environ.get("PATH"))
+    other = why_not_lab(stack)
     if wanted not in ("", "pulumi", "embedded"):
         raise CannotRun(f"ENGINE must be pulumi or embedded, got {wanted!r}")
     if wanted == "pulumi" and not found:
         raise CannotRun("ENGINE=pulumi, but there is no `pulumi` on PATH; install it, or leave ENGINE out")
-    if not lab and (wanted == "embedded" or not found):
+    if other and (wanted == "embedded" or not found):
         raise CannotRun(
-            f"stack {stack} is not the lab's, and the embedded engine serves lab stacks only: install the `pulumi` CLI "
-            "(https://www.pulumi.com/docs/install/)"
+            f"{other}. The embedded engine serves lab stacks only: correct batch-scoring:subscription_id, or install "
+            "the `pulumi` CLI (https://www.pulumi.com/docs/install/)"
         )
     embedded = wanted == "embedded" or not found
     why = f"ENGINE={wanted}" if wanted else ("no pulumi on PATH" if embedded else str(found))
-    if not lab:
+    if other:
         return Engine(f"engine: pulumi ({why})", (str(found),), False, {**environ, **_EVENT_LOG})
     return _lab_engine(stack, environ, embedded, str(found), why)
 

@@ -249,4 +249,7 @@ def _with_secrets(settings: Settings) -> Settings:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         return os.strerror(error.errno) if error.errno else str(error)
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"is no YAML, line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
     return " ".join(str(error).split())

@@ -1,6 +1,9 @@
 """One setting switches the cloud: of every resource, of azure-native, of hosts, sign-in, audiences and storage."""
 
+import asyncio
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,25 @@ class Engine(pulumi.runtime.Mocks):
         return {}, None
 
 
+@pytest.fixture
+def loop() -> Iterator[None]:
+    """pulumi's mocks make an event loop in each thread that has none, this one too, and leave them open."""
+    made: list[asyncio.AbstractEventLoop] = []
+
+    def give_one() -> None:
+        made.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(made[-1])
+
+    give_one()
+    with ThreadPoolExecutor(4, initializer=give_one) as pool:
+        made[0].set_default_executor(pool)
+        yield
+    asyncio.set_event_loop(None)
+    for each in made:
+        each.close()
+
+
+@pytest.mark.usefixtures("loop")
 @pytest.mark.parametrize("name", CLOUDS)
 def test_every_resource_of_a_stack_is_in_its_cloud(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

@@ -157,6 +157,25 @@ def test_an_endpoint_name_that_another_workspace_holds_is_said_with_what_to_do(c
     assert left(checkout) == {}
 
 
+def test_a_workspace_that_is_not_there_is_said_and_nothing_is_touched(checkout: Checkout) -> None:
+    """No play, but a mistake in the stack file that would replace whatever lies in the workspace, old one first."""
+    default = default_of(checkout.succeed("up"))
+    checkout.control("DELETE", "requests")
+    checkout.configure(workspace="lap")
+    try:
+        said = checkout.run("up")
+    finally:
+        checkout.configure(workspace="lab")
+
+    assert said.code != 0
+    assert said.said.count("error:") == 2, said  # the one, and "update failed"
+    assert "there is no workspace" in said.said
+    assert "/workspaces/lap; nothing was changed" in said.said
+    assert [each["url"] for each in checkout.requests() if each["method"] in ("PUT", "DELETE", "PATCH")] == []
+    assert checkout.preview() == {}
+    assert deployments(checkout) == [default]
+
+
 def test_a_role_that_does_not_work_yet_is_said_with_what_to_do_and_the_next_up_heals(checkout: Checkout) -> None:
     checkout.control("PUT", "settings", {"role_assignment_seconds": 3600.0})
 

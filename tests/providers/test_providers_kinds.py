@@ -258,6 +258,30 @@ def test_the_marker_is_random_and_stays() -> None:
     assert (kept.outs or {})["marker"] == one.id
 
 
+def test_a_workspace_that_is_not_there_ends_a_run_before_anything_is_made_or_deleted(far_side: FarSide) -> None:
+    """All else waits for the marker: what another workspace replaces is deleted first."""
+    props = {**SHARED, "stack": "p/s", "workspace_id": WORKSPACE}
+
+    for refused in (
+        lambda: OwnerKind().create(props),
+        lambda: OwnerKind().update("marker", {**props, "workspace_id": f"{WORKSPACE}2", "marker": "marker"}, props),
+    ):
+        with pytest.raises(Refusal, match=r"there is no workspace .*/w; nothing was changed. Correct subscription_id"):
+            refused()
+    far_side.has(WORKSPACE, {"location": "eastus"})
+
+    assert OwnerKind().create(props).id.startswith("p/s/")
+    assert [method for method, _, _ in far_side.requests] == ["GET"] * 3
+
+
+def test_a_marker_whose_workspace_did_not_change_looks_for_nothing(far_side: FarSide) -> None:
+    props = {**SHARED, "stack": "p/s", "workspace_id": WORKSPACE, "marker": "marker"}
+
+    OwnerKind().update("marker", props, {**props, "deadline": "PT7M"})
+
+    assert far_side.requests == []
+
+
 def test_versions_of_models_are_whole_numbers() -> None:
     _, failures = schema.check(ModelVersionArgs, model(version="1") | {"version": "v1"})
 

@@ -67,8 +67,32 @@ def test_what_cannot_be_forced_is_refused(without_pulumi: dict[str, str], forced
 
 @pytest.mark.parametrize("forced", ["", "embedded"])
 def test_another_stack_than_the_labs_needs_the_cli(without_pulumi: dict[str, str], prod: str, forced: str) -> None:
-    with pytest.raises(CannotRun, match="embedded engine serves lab stacks only"):
+    with pytest.raises(CannotRun, match="embedded engine serves lab stacks only") as refused:
         choose(prod, {**without_pulumi, "ENGINE": forced})
+
+    assert "it names 11111111-2222-4333-8444-555555555555, the lab's subscription is 1ab0" in str(refused.value)
+    assert "batch-scoring:subscription_id" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it names no subscription"),
+        ("config: [\n", "is no YAML, line 2, column 1: expected the node content"),
+    ],
+    ids=["empty", "no YAML"],
+)
+def test_a_stack_file_that_says_nothing_is_named_with_what_it_lacks(
+    without_pulumi: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "Pulumi.lab.yaml"
+    file.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(engine, "stack_file", lambda _: file)
+
+    with pytest.raises(CannotRun, match=said) as refused:
+        choose("lab", without_pulumi)
+
+    assert "Pulumi.lab.yaml" in str(refused.value)
 
 
 def test_another_stack_runs_outside_the_lab(with_pulumi: dict[str, str], prod: str) -> None:
