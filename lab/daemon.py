@@ -185,6 +185,9 @@ def make_containers(azurite_port: int, storage_key: str, ca_file: Path) -> None:
         f"https://127.0.0.1:{azurite_port}/{identity.STORAGE_ACCOUNT}",
         credential=storage_key,
         connection_verify=str(ca_file),
+        # Loopback: a proxy of the environment has no business here, and an empty map is one that none matches.
+        proxies={},
+        use_env_settings=False,
         # Short of the client's own 15 s between tries: an Azurite that died meanwhile is started again after this.
         retry_policy=LinearRetry(backoff=0, retry_total=1, random_jitter_range=0),
     ) as blobs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+_AML = "Microsoft.MachineLearningServices"
 _SEGMENT = re.compile(r"[^/?#%\\\s]+")
 
 
@@ -84,7 +85,7 @@ def workspace_id(subscription: str, group: str, workspace: str) -> ArmId:
     for what, value in (("subscription", subscription), ("resource group", group)):
         if not _SEGMENT.fullmatch(value):
             raise ValueError(f"{what} cannot be part of an ARM id: {value!r}")
-    return ArmId(subscription, group, "Microsoft.MachineLearningServices", ()).child("workspaces", workspace)
+    return ArmId(subscription, group, _AML, ()).child("workspaces", workspace)
 
 
 def same_id(one: str | ArmId, other: str | ArmId) -> bool:
@@ -93,13 +94,17 @@ def same_id(one: str | ArmId, other: str | ArmId) -> bool:
 
 
 def folded(text: str) -> str:
-    """An id in one spelling, for hashes: in lower case down to the workspace, with the names below it as they are.
+    """An id in one spelling, for hashes: names down to the workspace in lower case, those below it as they are.
 
-    What names no workspace (an id in a registry, a link) stays as it is.
+    ARM's own words are in ARM's spelling, which the hashes of earlier releases were made of. What names no workspace
+    (an id in a registry, a link) stays as it is.
     """
     try:
-        parsed = ArmId.parse(text)
+        parsed = ArmId.parse(text.rstrip("/"))
     except ValueError:
         return text
+    (kind, name), *_ = parsed.pairs
+    namespace = _AML if parsed.namespace.lower() == _AML.lower() else parsed.namespace.lower()
     above = len(str(ArmId(parsed.subscription, parsed.group, parsed.namespace, parsed.pairs[:1])))
-    return text[:above].lower() + text[above:].rstrip("/")
+    top = ArmId(parsed.subscription.lower(), parsed.group.lower(), namespace, ((kind.lower(), name.lower()),))
+    return str(top) + text[above:].rstrip("/")

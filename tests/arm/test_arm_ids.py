@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from providers.arm import ArmId, same_id, workspace_id
+from providers.arm.ids import folded
 from tests.arm.far_side import ENDPOINT, WORKSPACE
 
 
@@ -75,3 +76,18 @@ def test_what_is_no_full_id_is_refused_and_quoted(text: str) -> None:
 def test_ids_are_compared_without_case(one: str, other: str, same: bool) -> None:
     assert same_id(one, other) is same
     assert same_id(ArmId.parse(one), other) is same
+
+
+@pytest.mark.parametrize(
+    ("spelled", "one"),
+    [
+        (
+            "/SUBSCRIPTIONS/S/resourcegroups/G/providers/microsoft.machinelearningservices/Workspaces/W/models/M/",
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/models/M",
+        ),
+        ("azureml://registries/R/models/M/versions/1", "azureml://registries/R/models/M/versions/1"),
+    ],
+)
+def test_an_id_has_one_spelling_for_hashes_which_is_arms_own(spelled: str, one: str) -> None:
+    assert folded(spelled) == one
+    assert folded(one) == one
