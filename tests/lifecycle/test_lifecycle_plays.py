@@ -112,7 +112,8 @@ def errors(ran: Ran) -> list[str]:
     """What a failed run says: for each resource that failed one sentence, and one that explains it."""
     assert ran.code != 0, ran
     assert "Traceback" not in ran.said, ran
-    return re.findall(r"^ *error: (.+\n *-> .+)$", ran.said, re.MULTILINE)
+    # Of what broke off in the midst and is recorded, the engine says so on a line before.
+    return re.findall(r"^ *(?:error: resource init failed:\n *\* |error: )(.+\n *-> .+)$", ran.said, re.MULTILINE)
 
 
 @pytest.mark.parametrize("world", WORLDS)
