@@ -10,7 +10,7 @@ UV := $(BIN)/python -m lab.uv
 CLIENTS := $(or $(LAB_CACHE),.lab/cache)/clients
 export ENGINE
 
-.PHONY: up preview refresh destroy cancel pr-comment drift policy test test-clients faults bench check format lock clean
+.PHONY: up preview refresh destroy cancel promote pr-comment drift policy test test-clients faults bench check format lock clean
 .DEFAULT_GOAL := up
 
 up preview refresh destroy cancel: $(VENV)/.lab

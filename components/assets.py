@@ -60,8 +60,13 @@ class Shelf:
     """ARM ids of role assignments of the stack that uploads need."""
     role_wait: str | None = None
     """Longest wait for one of them that was just made."""
+    keep: bool = False
+    """Whether code, models and environments stay where they are when the stack lets go of them.
 
-    def folder(self, name: str, path: str) -> tuple[str, BlobFolder, str]:
+    One that was kept is taken up again by its name, which carries project, stack and content, under a new marker too.
+    """
+
+    def folder(self, name: str, path: str, *, keep: bool = False) -> tuple[str, BlobFolder, str]:
         """Upload a local folder or file: its datastore uri, the resource, and the hash that names made of it carry.
 
         The last part of the uri is the folder's (or file's) own name: below AZUREML_MODEL_DIR, a registered folder
@@ -86,19 +91,19 @@ class Shelf:
                 roles=list(self.roles) or None,
                 role_wait=self.role_wait,
             ),
-            self.opts,
+            self._kept(self.opts) if keep else self.opts,
         )
         return f"{uri}/{own_name}", upload, hash8
 
     def code(self, name: str, path_or_id: str, tags: Mapping[str, str] | None, *, adopt: bool) -> Asset:
         if is_id(path_or_id):
             return Asset(path_or_id)
-        uri, upload, hash8 = self.folder(f"{name}-code", path_or_id)
+        uri, upload, hash8 = self.folder(f"{name}-code", path_or_id, keep=self.keep)
         asset = f"{self.placement.stack}-{name}-{hash8}"
         version = CodeVersion(
             f"{name}-code-{hash8}",
-            CodeVersionArgs(**self._version(asset, uri, tags), adopt=adopt),
-            after(self.opts, [upload]),
+            CodeVersionArgs(**self._version(asset, uri, tags), adopt=adopt or self.keep),
+            after(self._kept(self.opts), [upload]),
         )
         return Asset(version_id(self.placement.workspace_id, "codes", asset, "1"), (upload, version))
 
@@ -108,12 +113,12 @@ class Shelf:
         """A model is `<name>-<hash8>` version 1: versions must be whole numbers, so the name carries the content."""
         if is_id(path_or_id):
             return Asset(path_or_id)
-        uri, upload, hash8 = self.folder(f"{name}-model", path_or_id)
+        uri, upload, hash8 = self.folder(f"{name}-model", path_or_id, keep=self.keep)
         asset = f"{name}-{hash8}"
         version = ModelVersion(
             f"{name}-model-{hash8}",
-            ModelVersionArgs(**self._version(asset, uri, tags), model_type=model_type, adopt=adopt),
-            after(self.opts, [upload]),
+            ModelVersionArgs(**self._version(asset, uri, tags), model_type=model_type, adopt=adopt or self.keep),
+            after(self._kept(self.opts), [upload]),
         )
         return Asset(version_id(self.placement.workspace_id, "models", asset, "1"), (upload, version))
 
@@ -142,9 +147,12 @@ class Shelf:
                 description=settings.description,
                 tags={**(tags or {}), TAG: self.owner},
             ),
-            opts=self.azure_native,
+            opts=self._kept(self.azure_native),
         )
         return Asset(version_id(self.placement.workspace_id, "environments", name, hash8), (version,))
+
+    def _kept(self, opts: ResourceOptions) -> ResourceOptions:
+        return ResourceOptions.merge(opts, ResourceOptions(retain_on_delete=True)) if self.keep else opts
 
     def _version(self, asset: str, uri: str, tags: Mapping[str, str] | None) -> dict[str, Any]:
         return {

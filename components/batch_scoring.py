@@ -105,6 +105,11 @@ class BatchScoringArgs:
     tags: Mapping[str, str] | None = prop(
         "ARM tags of everything that can carry tags.", default=None, check=checks.tags
     )
+    keep_assets: bool = prop(
+        "Leave code, model and environment versions and their uploads in the workspace when this stack has newer ones "
+        "or is destroyed: other stacks may use them.",
+        default=False,
+    )
     shared_key: bool = prop("Upload with the storage account's key instead of Entra ID.", default=False)
 
 
@@ -184,6 +189,7 @@ class BatchScoring(pulumi.ComponentResource):
             self._azure,
             foundation.upload_roles if foundation else (),
             foundation.role_wait if foundation else None,
+            keep=args.keep_assets,
         )
         assets = {name: self._assets(shelf, name, each) for name, each in args.deployments.items()}
         data = self._smoke_input(shelf)

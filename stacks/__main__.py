@@ -1,10 +1,13 @@
 """`python -m stacks VERB STACK [options of pulumi]`: what the Makefile calls.
 
 VERB is up, preview, refresh, destroy or cancel; output, export or import (of the state: `--file <absolute path>`);
+prune (delete assets that were kept for other stacks and that nobody uses any more);
 take (`<urn> <id>`: put a resource that exists into the state, where azure-native refuses to create it).
 
 `python -m stacks check [STACK ...]` checks stack files, by default all, on this machine alone: no engine, no lab,
 no cloud. It says everything that is wrong in all of them at once; exit code 1 where something is.
+
+`python -m stacks promote FROM TO` writes the ids of what FROM's smoke job has passed on into TO's stack file.
 
 Chooses the engine, starts the lab for a lab stack, and says at the end what there is now. Exit codes are the engine's.
 """
@@ -17,13 +20,25 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from stacks import checking
-from stacks.engine import ROOT, CannotRun, Engine, choose, prepare, refuse_local_state, release_dead_locks
+from providers.schema import InvalidSettings
+from stacks import checking, promotion
+from stacks.engine import (
+    IN_LAB,
+    ROOT,
+    CannotRun,
+    Engine,
+    choose,
+    prepare,
+    refuse_local_state,
+    release_dead_locks,
+    stack_file,
+)
 from stacks.existing import Existing, advice, import_options, refused, with_it
 from stacks.native_errors import explained
 from stacks.outputs import outputs
-from stacks.stack_file import stack_files
+from stacks.stack_file import PROJECT, stack_files
 from stacks.summary import summary
 
 VERBS = {
@@ -36,17 +51,21 @@ VERBS = {
     "export": ("stack", "export"),
     "import": ("stack", "import"),
     "take": ("import",),
+    "prune": (),
 }
 _UNASKED = {"up": ("--yes", "--skip-preview"), "refresh": ("--yes",), "destroy": ("--yes",), "cancel": ("--yes",)}
 """A lab stack is changed without a question: nothing in it costs anything."""
 _QUIET = {"up": ("--suppress-outputs",), "refresh": ("--suppress-outputs",), "destroy": ("--suppress-outputs",)}
 """The summary says what `up` made, and an error is not to be scrolled away by pages of outputs."""
+_PRUNE = ".venv/bin/python -m stacks prune"
 _READS_CONFIGURATION = ("up", "preview", "refresh", "destroy")
 
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["check"]:
         return _check_files(arguments[1:])
+    if arguments[:1] == ["promote"]:
+        return _promote(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m stacks", description="Run a Pulumi verb on a stack.")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("stack")
@@ -65,6 +84,8 @@ def main(arguments: list[str]) -> int:
             refuse_local_state(engine, asked.stack)
         if asked.verb == "take":
             return _take(engine, asked.stack, options)
+        if asked.verb == "prune":
+            return _prune(engine, asked.stack)
         with tempfile.TemporaryDirectory() as folder:
             events = Path(folder) / "events.jsonl"
             logged = ("--event-log", str(events)) if asked.verb in ("up", "destroy") else ()
@@ -73,6 +94,8 @@ def main(arguments: list[str]) -> int:
                 print(advice(asked.stack, each), file=sys.stderr)
             for line in explained(events):
                 print(f"-> {line}", file=sys.stderr)
+        if code == 0 and asked.verb == "destroy" and checking.settings_of(stack_file(asked.stack)).keep_assets:
+            print(f"assets are kept (`keep_assets`); to delete those that nobody uses: {_PRUNE} {asked.stack}")
         if code == 0 and asked.verb == "up":
             _show(engine, asked.stack)
     except CannotRun as reason:
@@ -94,6 +117,62 @@ def _check_files(stacks: list[str]) -> int:
     wrong = sum(map(len, found.values()))
     print(f"{len(found)} stack files, {wrong or 'nothing'} wrong: {', '.join(found)}")
     return 1 if wrong else 0
+
+
+def _promote(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m stacks promote", description="Write what one stack has tested into the file of another one."
+    )
+    parser.add_argument("source", metavar="FROM", help="the stack whose smoke job has passed")
+    parser.add_argument("target", metavar="TO", help="the stack whose file is changed; nothing is deployed")
+    parser.add_argument("--deployment", help="name of the deployment in TO's file; by default as in FROM's")
+    asked = parser.parse_args(arguments)
+    try:
+        engine = choose(asked.source, os.environ)
+        state = _state(engine, asked.source)
+        file = stack_file(asked.target)
+        placement = checking.settings_of(file).placement(PROJECT, asked.target)
+        found = promotion.passed(asked.source, state)
+        promotion.refuse_elsewhere(found, placement.workspace_id, asked.target)
+        promotion.refuse_what_would_vanish(asked.source, state, found)
+        before = file.read_text(encoding="utf-8")
+        after = promotion.promoted(before, asked.deployment or found.setting, found)
+        if after != before:
+            file.write_text(after, encoding="utf-8")
+    except (CannotRun, promotion.CannotPromote) as reason:
+        print(f"error: {reason}", file=sys.stderr)
+        return 2
+    except InvalidSettings as invalid:
+        print(f"error: stacks/Pulumi.{asked.target}.yaml has settings that cannot be:\n{invalid}", file=sys.stderr)
+        return 2
+    print(f"{found.deployment} of stack {asked.source}, on which job {found.job} has passed:")
+    for asset in found.assets:
+        print(f"  {asset}")
+    name, changed = file.relative_to(ROOT), after != before
+    print(
+        f"{name} names them now: review, commit, `make up STACK={asked.target}`" if changed else f"{name}: so already"
+    )
+    return 0
+
+
+def _prune(engine: Engine, stack: str) -> int:
+    """Delete what the stack has kept for others and nobody uses."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        path.write_text(json.dumps(_state(engine, stack)), encoding="utf-8")
+        within = IN_LAB if engine.options else ()
+        return _run([*within, sys.executable, "-m", "stacks.pruning", stack, str(path)], engine)
+
+
+def _state(engine: Engine, stack: str) -> dict[str, Any]:
+    """A stack's exported state."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        if engine.options:
+            prepare(engine, stack)
+        _done(_run(_command(engine, "export", stack, ["--file", str(path)]), engine), "read")
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
 
 
 def _command(engine: Engine, verb: str, stack: str, options: list[str]) -> list[str]:
@@ -130,9 +209,9 @@ def _take(engine: Engine, stack: str, options: list[str]) -> int:
     return _run(_command(engine, "refresh", stack, []), engine)
 
 
-def _done(code: int) -> None:
+def _done(code: int, what: str = "changed") -> None:
     if code != 0:
-        raise CannotRun("the state could not be changed; the engine's words are above")
+        raise CannotRun(f"the state could not be {what}; the engine's words are above")
 
 
 def _beside_state(engine: Engine) -> tuple[str, ...]:

@@ -27,8 +27,13 @@ def check(files: Mapping[str, Path]) -> dict[str, list[Failure]]:
     return found
 
 
+def settings_of(path: Path) -> Settings:
+    """The settings of a stack file; raises InvalidSettings. The local files that they name are not looked at."""
+    return stack_settings.from_config(PROJECT, configuration(document(path)))
+
+
 def _settings(path: Path, look: Callable[[str], Folder]) -> Settings:
-    found = stack_settings.from_config(PROJECT, configuration(document(path)))
+    found = settings_of(path)
     stack_settings.gather(found, look)
     return found
 

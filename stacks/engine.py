@@ -24,6 +24,10 @@ _EVENT_LOG = {"PULUMI_DEBUG_COMMANDS": "true"}
 """The CLI has `--event-log` only with this; a failed `up` is read there (stacks/existing.py)."""
 
 
+IN_LAB = (sys.executable, "-m", "lab", "run", "--")
+"""What a command is run by that is to see the lab for Azure."""
+
+
 class CannotRun(Exception):
     """The stack cannot be run here; the text says why and what to do."""
 
@@ -101,11 +105,10 @@ def _lab_engine(stack: str, environ: Mapping[str, str], embedded: bool, pulumi: 
     }
     environment.pop("PULUMI_CONFIG_PASSPHRASE", None)
     environment.pop("PULUMI_ACCESS_TOKEN", None)
-    within = (sys.executable, "-m", "lab", "run", "--")
     config = _config_copy(stack, project)
     command = (sys.executable, "-m", "lab.engine") if embedded else (pulumi,)
     line = f"engine: {'embedded' if embedded else 'pulumi'} ({why}); state in {_shown(state)}"
-    return Engine(line, (*within, *command), embedded, environment, ("--config-file", str(config)))
+    return Engine(line, (*IN_LAB, *command), embedded, environment, ("--config-file", str(config)))
 
 
 def _passphrase(home: Path) -> Path:

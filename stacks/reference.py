@@ -60,7 +60,7 @@ _FOUNDATION = {
     "purge": "counts when the stack is destroyed",
     "role_wait": _EFFECT[LOCAL],
 }
-_OF_THE_RUN = {"api_version", "deadlines", "operations_at_once", "allow_local_state"}
+_OF_THE_RUN = {"keep_assets", "api_version", "deadlines", "operations_at_once", "allow_local_state"}
 _PLACES = {"subscription_id", "resource_group", "workspace", "location", "cloud", "datastore"}
 
 

@@ -137,6 +137,8 @@ def _cross_checks(settings: Settings) -> list[Failure]:
         failures.append(Failure("compute.min_node_count", "must not be above `max_node_count`"))
     if settings.foundation and settings.compute.id:
         failures.append(Failure("compute.id", "cannot exist in a workspace that this stack builds; set `name`"))
+    if settings.foundation and settings.keep_assets:
+        failures.append(Failure("keep_assets", "keeps nothing in a workspace that goes with the stack; leave it out"))
     if settings.foundation and settings.shared_key:
         failures.append(Failure("shared_key", "opens nothing in the storage account of `foundation`; leave it out"))
     if settings.default and settings.default not in settings.deployments:

@@ -1,0 +1,194 @@
+"""What one stack has tested, another one gets: ids of assets, out of the state of one into the file of the other.
+
+Pure: a state document and texts in, a text out. `python -m stacks promote FROM TO` (stacks/__main__.py) does the rest.
+Only the lines of the deployment that name an asset change; comments, order and all other settings stay as they are.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from providers.arm.ids import folded
+from stacks.stack_file import PROJECT
+
+_OWN = "pulumi-python:dynamic/azureml:"
+_REGISTRY = "azureml://registries/"
+
+
+class CannotPromote(Exception):
+    """There is nothing to promote, or not to there; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a passed smoke job has run on."""
+
+    setting: str
+    """The deployment's name in the stack file."""
+    deployment: str
+    """Its name in Azure, which carries its content."""
+    job: str
+    code: str | None
+    scoring_script: str | None
+    model: str | None
+    environment: str | None
+
+    @property
+    def assets(self) -> list[str]:
+        return [each for each in (self.code, self.model, self.environment) if each]
+
+
+def passed(stack: str, state: Mapping[str, Any]) -> Passed:
+    """What the stack's smoke job has passed on, out of its exported state.
+
+    Raises CannotPromote: nothing is deployed, the last run did not end well, or no job has passed on the default.
+    """
+    resources = list((state.get("deployment") or {}).get("resources") or [])
+    default = _last(resources, "DefaultDeployment")
+    if default is None:
+        raise CannotPromote(f"stack {stack} has no default deployment, so nothing of it was tested; `make up` first")
+    name = str(default["outputs"]["deployment_name"])
+    broken = [each for each in resources if each.get("initErrors") or (each.get("outputs") or {}).get("unfinished")]
+    if broken or (state.get("deployment") or {}).get("pending_operations"):
+        raise CannotPromote(f"the last run of stack {stack} did not end well; `make up STACK={stack}` first")
+    endpoint = folded(str(default["outputs"]["endpoint_id"]))
+    deployment = _last(resources, "BatchDeployment", deployment_name=name, endpoint_id=endpoint)
+    job = _last(resources, "ScoringJob", deployment_name=name, endpoint_id=endpoint, verdict="passed")
+    if deployment is None:
+        raise CannotPromote(f"stack {stack}: {name} is the default, and not one of its deployments")
+    if job is None:
+        raise CannotPromote(
+            f"no smoke job of stack {stack} has passed on its default deployment {name}: set `smoke_job` in "
+            f"stacks/Pulumi.{stack}.yaml, and `make up STACK={stack}`"
+        )
+    made_of = deployment["outputs"]
+    code = made_of.get("code_configuration") or {}
+    return Passed(
+        setting=_setting(resources, name),
+        deployment=name,
+        job=str(job["outputs"].get("job_name")),
+        code=code.get("code_id"),
+        scoring_script=code.get("scoring_script"),
+        model=(made_of.get("model") or {}).get("asset_id"),
+        environment=made_of.get("environment_id"),
+    )
+
+
+def refuse_what_would_vanish(stack: str, state: Mapping[str, Any], found: Passed) -> None:
+    """Raise CannotPromote where the next `up` of the stack, or its destroy, would delete what another stack uses."""
+    wanted = {folded(each) for each in found.assets}
+    for each in (state.get("deployment") or {}).get("resources") or []:
+        if folded(str(each.get("id") or "")) in wanted and not each.get("retainOnDelete"):
+            raise CannotPromote(
+                f"stack {stack} deletes {each['id']} when it has something newer. Set `{PROJECT}:keep_assets: true` in "
+                f"stacks/Pulumi.{stack}.yaml, and `make up STACK={stack}`, before others use it"
+            )
+
+
+def refuse_elsewhere(found: Passed, workspace_id: str, target: str) -> None:
+    """Raise CannotPromote for an asset that the target's workspace cannot use: one of another workspace."""
+    below = f"{folded(workspace_id)}/"
+    foreign = [each for each in found.assets if not each.startswith(_REGISTRY) and not folded(each).startswith(below)]
+    if foreign:
+        raise CannotPromote(
+            f"{foreign[0]} lies in another workspace than stack {target}'s, and a deployment takes assets of its own "
+            "workspace or of a registry alone. Let both stacks use one workspace, or register model and environment in "
+            "a registry and name them by azureml://registries/... in the stack that tests them"
+        )
+
+
+def promoted(text: str, setting: str, found: Passed) -> str:
+    """The text of a stack file, with the assets of its deployment `setting` replaced by what was tested.
+
+    Raises CannotPromote: the file has no such deployment, or one that cannot be edited line by line.
+    """
+    deployment = _deployment(yaml.compose(text, Loader=yaml.SafeLoader), setting)
+    values: dict[str, str | None] = {
+        "code": found.code,
+        "scoring_script": found.scoring_script,
+        "model": found.model,
+        "environment": found.environment,
+        "model_reference": None,
+    }
+    lines = text.splitlines(keepends=True)
+    keys = {key.value: (key, value) for key, value in deployment.value}
+    indent = " " * deployment.start_mark.column
+    # From the bottom up: what lies above keeps its line numbers.
+    for name in sorted(values, key=lambda each: -(keys[each][0].start_mark.line if each in keys else -1)):
+        new = _lines(name, values[name], indent)
+        if name in keys:
+            key, value = keys[name]
+            last = max(key.start_mark.line + 1, _end(value, lines))
+            lines[key.start_mark.line : last] = _with_comment(lines[key.start_mark.line], new)
+        else:
+            lines[deployment.start_mark.line : deployment.start_mark.line] = new
+    return "".join(lines)
+
+
+def _lines(name: str, value: str | None, indent: str) -> list[str]:
+    if value is None:
+        return []
+    if name == "environment":
+        return [f"{indent}environment:\n", f"{indent}  id: {value}\n"]
+    return [f"{indent}{name}: {value}\n"]
+
+
+def _with_comment(old: str, new: list[str]) -> list[str]:
+    """The new lines with the comment that stood behind the old one: a value here never has ` #` in it."""
+    _, hash_, comment = old.rstrip("\n").partition(" #")
+    return [f"{new[0].rstrip()}  #{comment}\n", *new[1:]] if new and hash_ else new
+
+
+def _end(value: yaml.Node, lines: list[str]) -> int:
+    """The line after a value's last one; a block's mark lies behind the comments and blank lines that follow it."""
+    if isinstance(value, yaml.ScalarNode):
+        return value.end_mark.line + (1 if value.end_mark.column else 0)
+    if getattr(value, "flow_style", False):
+        return value.end_mark.line + 1
+    end = value.end_mark.line
+    while end > value.start_mark.line + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
+        end -= 1
+    return end
+
+
+def _deployment(root: yaml.Node | None, setting: str) -> yaml.MappingNode:
+    node = root
+    for step in ("config", f"{PROJECT}:deployments", setting):
+        node = next((value for key, value in _pairs(node) if key == step), None)
+        if node is None:
+            raise CannotPromote(f"the stack file has no deployment {setting!r} to promote to (no {step!r})")
+    if not isinstance(node, yaml.MappingNode) or node.flow_style:
+        raise CannotPromote(f"deployment {setting!r} must be written line by line, not in braces, to be promoted to")
+    return node
+
+
+def _pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
+    if isinstance(node, yaml.MappingNode):
+        yield from ((str(key.value), value) for key, value in node.value)
+
+
+def _last(resources: list[Any], kind: str, **outputs: str) -> Any:
+    """The newest resource of a kind that is not on its way out, with these outputs."""
+    found = None
+    for each in resources:
+        told = each.get("outputs") or {}
+        fits = all(
+            (folded(str(told.get(name))) if name == "endpoint_id" else told.get(name)) == value
+            for name, value in outputs.items()
+        )
+        if each["type"] == f"{_OWN}{kind}" and not each.get("delete") and fits:
+            found = each
+    return found
+
+
+def _setting(resources: list[Any], deployment: str) -> str:
+    """The name in the stack file of a deployment, which the stack's outputs tell."""
+    for each in resources:
+        if each["type"] == "pulumi:pulumi:Stack":
+            told = (each.get("outputs") or {}).get("deployments") or {}
+            for name, arm_id in told.items():
+                if str(arm_id).rpartition("/")[2] == deployment:
+                    return str(name)
+    return deployment.rpartition("-")[0] or deployment
