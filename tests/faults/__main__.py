@@ -6,6 +6,7 @@ Exit code 1 on any failed cell, and on any kill that one plain `up` did not heal
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.testing import running_lab
+from tests.faults import other_python
 from tests.faults.kills import Kills, Tally
 from tests.faults.lifecycle import Lifecycle
 from tests.faults.report import FOREIGN_KINDS, Cell, counted, failures, from_json, table
@@ -34,7 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, help="of the kills; printed when it is not given")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; all by default")
     parser.add_argument(
-        "--other-python", type=Path, help="an interpreter in a virtual environment with the same packages"
+        "--other-python",
+        type=Path,
+        help="an interpreter in a virtual environment with the lab's packages; by default one is made where another "
+        "version is on this machine",
     )
     asked = parser.parse_args(arguments)
     parts = asked.only or PARTS
@@ -45,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="faults-") as scratch, ThreadPoolExecutor(_AT_ONCE) as pool:
         folder = Path(scratch)
+        other = asked.other_python or (_other_python(folder / "other-python") if "lifecycle" in parts else None)
         kills = (
             pool.submit(_kills, folder / "kills", asked.kills, seed, _sayer("kills"))
             if "kills" in parts and asked.kills
@@ -56,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         if "lifecycle" in parts:
             for engine in engines():
                 where = folder / f"life-{engine}"
-                running[f"engine: {engine}"] = pool.submit(lifecycle, where, engine, _sayer(engine), asked.other_python)
+                running[f"engine: {engine}"] = pool.submit(lifecycle, where, engine, _sayer(engine), other)
         tables = {name: future.result() for name, future in running.items()}
         tally = kills.result() if kills else tally
     for name, cells in tables.items():
@@ -73,6 +79,14 @@ def main(arguments: Sequence[str]) -> int:
         flush=True,
     )
     return 1 if failures(cells) or tally.failed else 0
+
+
+def _other_python(folder: Path) -> Path | None:
+    interpreter = other_python.found(os.environ)
+    if interpreter is None:
+        return None
+    print(f"another Python: {interpreter}", flush=True)
+    return other_python.prepared(folder, interpreter)
 
 
 def wire(folder: Path, say: Callable[[str], None], *options: str) -> list[Cell]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import dill
 
 from tests.faults.report import FAILED, FOREIGN_KINDS, KINDS, NONE, PASSED, Cell
 from tests.faults.small_checkout import SmallCheckout
@@ -54,8 +59,11 @@ class Lifecycle:
             "drift repaired": self.drift_repaired,
             "new content beside the old": self.content,
             "operation Failed is recorded, up heals": self.failed_create,
+            "Ctrl-C once, then up": lambda: self.interrupted(1),
+            "Ctrl-C twice, then up": lambda: self.interrupted(2),
             "adopt own (state lost)": self.adopt,
             "destroy from a clean clone": self.destroy,
+            "state of an earlier release": self.earlier_releases,
         }
 
     def run(self, only: Container[str] = ()) -> list[Cell]:
@@ -108,17 +116,15 @@ class Lifecycle:
     def other_python(self) -> Why:
         """The program and the providers run on another Python than the one that wrote the state."""
         if self._other_python is None:
-            return dict.fromkeys(_ALL, "- no other Python was given (--other-python)")
-        link = self._checkout.folder / ".venv"
-        before = link.readlink()
-        link.unlink()
-        link.symlink_to(self._other_python.parent.parent)
+            return dict.fromkeys(_ALL, "- there is no other Python on this machine")
+        before = (self._checkout.folder / ".venv").readlink()
+        self._checkout.use_python(self._other_python.parent.parent)
         try:
             why = _by_kind(self._checkout.preview(), {})
+            self._checkout.succeed("refresh")
             assert "unchanged" in self._checkout.succeed("up")
         finally:
-            link.unlink()
-            link.symlink_to(before)
+            self._checkout.use_python(before)
         return why
 
     def upgraded(self) -> Why:
@@ -217,10 +223,60 @@ class Lifecycle:
         assert left == {}, f"planned again: {left}"
         return why | {"Owner": "- it is what tells own from foreign"} | _apart("refuses what exists, by its nature")
 
+    def interrupted(self, times: int) -> Why:
+        """While a deployment is being created. Once: what runs is waited for. Twice: it is left as it is."""
+        self._edit()
+        self._checkout.control("DELETE", "requests")
+        self._checkout.control("PUT", "settings", {"operation_seconds": 2.0})
+        with self._checkout.start("up") as process:
+            until = time.monotonic() + 120
+            while not any(_makes_deployment(each) for each in self._checkout.requests()):
+                assert time.monotonic() < until, "no deployment was begun"
+                assert process.poll() is None, "it ended before"
+                time.sleep(0.05)
+            for _ in range(times):
+                os.killpg(process.pid, signal.SIGINT)
+                time.sleep(0.3)  # two signals at once would be one
+            said, _ = process.communicate(timeout=240)
+        self._checkout.start_lab()
+        assert process.returncode != 0, said[-800:]
+        half = {each["type"].rsplit(":", 1)[1] for each in _state(self._checkout)["checkpoint"]["latest"]["resources"]}
+        self._checkout.succeed("up")
+        left = self._checkout.preview()
+        assert left == {}, f"planned again: {left}"
+        status = self._checkout.status()
+        assert {place: len(status[place]) for place in ("endpoints", "deployments", "codes", "models")} == {
+            "endpoints": 1,
+            "deployments": 1,
+            "codes": 1,
+            "models": 1,
+        }
+        return {} if "BatchEndpoint" in half else {"BatchEndpoint": "it was forgotten"}
+
+    def earlier_releases(self) -> Why:
+        """What each release recorded: no change to this one's eyes; refreshed and destroyed by its engine."""
+        why = dict.fromkeys(_ALL, "- no release has recorded one")
+        for golden in sorted((ROOT / "tests" / "golden").glob("state-*.json")):
+            for each in json.loads(golden.read_text(encoding="utf-8"))["deployment"]["resources"]:
+                kind = each["type"].rsplit(":", 1)[1]
+                why |= {kind: ""} if kind in FOREIGN_KINDS else {}
+                if not each["type"].startswith("pulumi-python:dynamic/azureml:"):
+                    continue
+                provider = dill.loads(base64.b64decode(each["inputs"]["__provider"]))  # ours
+                checked = provider.check({}, each["inputs"])
+                planned = provider.diff(each["id"], each["outputs"], checked.inputs)
+                why[kind] = "" if not checked.failures and planned.changes is False else f"{golden.stem}: it changes"
+            self._checkout.succeed("import", "--file", str(golden))
+            self._checkout.succeed("refresh")
+            self._checkout.succeed("destroy")
+        return why
+
     def destroy(self) -> Why:
-        """From another copy of the project that has the state and nothing else of this one."""
+        """From another copy of the project that has the state and nothing else of this one; by another Python."""
         clone = SmallCheckout(self._folder, self._checkout.engine)
         clone.lab = self._checkout.lab
+        if self._other_python is not None:
+            clone.use_python(self._other_python.parent.parent)
         clone.succeed("destroy")
         left = clone.status()
         why = {kind: f"left: {left[place]}" for kind, place in PLACES.items() if place != "jobs" and left[place]}
@@ -266,6 +322,10 @@ def _writes(request: Mapping[str, Any]) -> bool:
     """POSTs that read (listSecrets, a token) are none."""
     url = str(request["url"]).lower()
     return request["method"] in ("PUT", "PATCH", "DELETE") or (request["method"] == "POST" and "inference" in url)
+
+
+def _makes_deployment(request: Mapping[str, Any]) -> bool:
+    return request["method"] == "PUT" and "/deployments/" in str(request["url"])
 
 
 def _state_file(checkout: SmallCheckout) -> Path:

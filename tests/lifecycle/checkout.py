@@ -46,6 +46,12 @@ class Checkout:
         (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
         self.lab = LabUnderTest(folder / ".lab")
 
+    def use_python(self, virtual_environment: Path) -> None:
+        """Run everything by the Python of another virtual environment."""
+        link = self.folder / ".venv"
+        link.unlink()
+        link.symlink_to(virtual_environment)
+
     @property
     def environment(self) -> dict[str, str]:
         return {**self.lab.outside_env, "ENGINE": self.engine}
@@ -53,7 +59,7 @@ class Checkout:
     def start(self, verb: str, *options: str) -> "subprocess.Popen[str]":
         """Begin a verb on the stack, in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "stacks", verb, self.stack, *options],
+            [str(self.folder / ".venv" / "bin" / "python"), "-m", "stacks", verb, self.stack, *options],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
