@@ -1,7 +1,8 @@
 """The commands and links of the documentation, as a reader meets them.
 
-A block fenced as `sh` holds commands that run in the lab, from the top of the page down. One fenced as `sh azure` needs a
-subscription, or an account of a code host: it is not run, and its commands are held against what exists.
+A block fenced as `sh` holds commands that run in the lab, from the top of the page down; `sh fails` those that must
+fail there. `sh azure` needs a subscription or an account of a code host, `sh pulumi` the `pulumi` CLI: they are not run,
+and their commands are held against what exists.
 """
 
 import re
@@ -13,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
-_COMMENT = re.compile(r"(^|\s)#\s.*$")
+_COMMENT = re.compile(r"(^|\s{2,})#\s.*$")
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,23 @@ class Page:
     def __str__(self) -> str:
         return self.path.as_posix()
 
-    def commands(self, kind: str) -> list[str]:
-        """Of every block of that kind, each with its continued lines, without comments."""
+    def commands(self) -> list[str]:
+        """Of every block of commands, whether it is run or not."""
+        return [command for kind, command in self._blocks() if kind.split()[:1] == ["sh"]]
+
+    def steps(self) -> list[tuple[bool, str]]:
+        """(whether it must fail, command) of what runs in the lab, from the top down."""
+        return [(kind == "sh fails", command) for kind, command in self._blocks() if kind in ("sh", "sh fails")]
+
+    def _blocks(self) -> list[tuple[str, str]]:
+        """(kind of its block, command), each command with its continued lines and without a comment behind it."""
         found = []
         for block in _BLOCK.finditer(self.text):
-            if block["kind"].strip() == kind:
-                joined = block["text"].replace("\\\n", " ")
-                found += [" ".join(_COMMENT.sub("", line).split()) for line in joined.splitlines()]
-        return [command for command in found if command]
+            for line in block["text"].replace("\\\n", " ").splitlines():
+                command = _COMMENT.sub("", line).strip()
+                if command:
+                    found.append((block["kind"].strip(), command))
+        return found
 
     def inline(self) -> list[str]:
         """What stands between single backquotes outside of blocks."""
