@@ -1,8 +1,8 @@
 """The commands and links of the documentation, as a reader meets them.
 
 A block fenced as `sh` holds commands that run in the lab, from the top of the page down; `sh fails` those that must
-fail there. `sh azure` needs a subscription or an account of a code host, `sh pulumi` the `pulumi` CLI: they are not run,
-and their commands are held against what exists.
+fail there. `sh azure` needs a subscription or an account of a code host, `sh pulumi` the CLI: they are not run, and
+their commands are held against what exists.
 """
 
 import re
