@@ -16,6 +16,9 @@ export ENGINE
 up preview refresh destroy cancel: $(VENV)/.lab
 	@$(BIN)/python -m stacks $@ $(STACK) $(ARGS)
 
+promote: $(VENV)/.lab  ## FROM=staging TO=prod: what FROM's smoke job has passed on, by ids, into TO's stack file
+	@$(BIN)/python -m stacks promote $(FROM) $(TO) $(ARGS)
+
 pr-comment: $(VENV)/.lab  ## a preview as the comment for its pull request; OUT=FILE writes it there
 	@$(BIN)/python -m reviews $(STACK) $(if $(OUT),--output $(OUT)) $(ARGS)
 

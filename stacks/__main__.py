@@ -104,7 +104,12 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-def _check_files(stacks: list[str]) -> int:
+def _check_files(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m stacks check", description="Look for what is wrong in stack files, without asking anybody."
+    )
+    parser.add_argument("stacks", metavar="STACK", nargs="*", help="by default all")
+    stacks: list[str] = parser.parse_args(arguments).stacks
     files = stack_files()
     unknown = [stack for stack in stacks if stack not in files]
     if unknown:
