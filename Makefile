@@ -10,7 +10,7 @@ UV := $(BIN)/python -m lab.uv
 CLIENTS := $(or $(LAB_CACHE),.lab/cache)/clients
 export ENGINE
 
-.PHONY: up preview refresh destroy cancel promote pr-comment drift policy test test-clients faults bench check format lock clean
+.PHONY: up jobs test-jobs preview refresh destroy cancel promote pr-comment drift policy test test-clients faults bench check format lock clean
 .DEFAULT_GOAL := up
 
 up preview refresh destroy cancel: $(VENV)/.lab
@@ -26,6 +26,12 @@ drift: $(VENV)/.lab  ## what somebody changed by hand, as such a comment; change
 	@$(BIN)/python -m reviews $(STACK) --drift $(if $(OUT),--output $(OUT)) $(ARGS)
 
 policy: $(VENV)/policy/.installed  ## what `make preview ARGS="--policy-pack policy"` needs beside the pulumi CLI
+
+jobs: $(VENV)/.lab  ## python -m jobs of a stack: make jobs ARGS="submit examples/digits/images --watch"; see docs/jobs.md
+	@$(BIN)/python -m jobs $(ARGS) --stack $(STACK)
+
+test-jobs: $(VENV)/.dev  ## 200 submits, interrupted at random moments and typed again: 200 jobs; ARGS="--submits 20 --seed 7"
+	@$(BIN)/python -m tests.jobs.interrupted $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/policy/.installed  ## everything but the clients of other people; minutes
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore=tests/clients $(ARGS)
@@ -94,5 +100,5 @@ lock: $(BIN)/uv  ## after a change of pyproject.toml
 
 clean:  ## ends the lab and removes what was created here; deployed lab stacks go with it
 	@if [ -x $(BIN)/python ] && [ -d .lab ]; then $(BIN)/python -m lab stop; fi
-	@rm -rf $(VENV) .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .jobs .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from jobs import INTERRUPTED, REFUSED, seen
 from jobs.cancelling import cancel
+from jobs.clock import Clock
 from jobs.command import parse
 from jobs.downloading import fetch
 from jobs.listing import list_jobs
@@ -29,7 +30,13 @@ def nothing() -> None:
     """NO-OP: what most verbs do last."""
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[int, Callable[[], None]]:
+def main(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    clock: Clock = Clock(),  # noqa: B008  # it has no state
+    unfinished: Unfinished = Unfinished(),  # noqa: B008  # nor has this
+) -> tuple[int, Callable[[], None]]:
     """Run one verb. The exit code, and what is to be done as the very last thing before the process ends with it."""
     asked = parse(arguments)
     # What azure-identity would log of a failed sign-in is in the error that is told.
@@ -38,7 +45,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[int, Cal
     try:
         if asked.stack:
             _in_its_cloud(asked, arguments, environ)
-        return _run(asked, _target(asked), voice)
+        return _run(asked, _target(asked), voice, clock, unfinished)
     except KeyboardInterrupt:
         if asked.verb == "submit":
             voice.note(
@@ -54,17 +61,18 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[int, Cal
     return REFUSED, nothing
 
 
-def _run(asked: argparse.Namespace, target: Target, voice: Voice) -> tuple[int, Callable[[], None]]:
-    unfinished = Unfinished()
+def _run(
+    asked: argparse.Namespace, target: Target, voice: Voice, clock: Clock, unfinished: Unfinished
+) -> tuple[int, Callable[[], None]]:
     if asked.verb == "submit":
-        return submit(asked, target, voice, unfinished)
+        return submit(asked, target, voice, unfinished, clock)
     if asked.verb == "watch":
         name = str(arm_job(target, asked.job)["name"])
-        code = watch(name, target, voice)
+        code = watch(name, target, voice, clock)
         seen.mark(name, target, voice, unfinished)
         return code, nothing
     verbs = {"list": list_jobs, "show": show, "logs": logs, "cancel": cancel, "download": fetch}
-    code = verbs[asked.verb](asked, target, voice)
+    code = verbs[asked.verb](asked, target, voice, clock)
     if asked.verb in ("cancel", "download"):
         seen.mark(asked.job, target, voice, unfinished)
     return code, nothing

@@ -1,10 +1,9 @@
 """`cancel`: the end of a job before its time."""
 
 import argparse
-import time
-from collections.abc import Callable
 
 from jobs import COMPLETED
+from jobs.clock import Clock
 from jobs.records import arm_job
 from jobs.target import Target
 from jobs.voice import Voice
@@ -14,14 +13,7 @@ from providers.aml.refusal import Refusal
 _POLL = (0.3, 5.0)  # seconds: the first pause, and the longest
 
 
-def cancel(
-    asked: argparse.Namespace,
-    target: Target,
-    voice: Voice,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> int:
+def cancel(asked: argparse.Namespace, target: Target, voice: Voice, clock: Clock) -> int:
     """Ask for the end and wait for it, unless `--no-wait`. Raises Refusal when it has not come in `--wait` seconds."""
     job = arm_job(target, asked.job)
     name = str(job["name"])
@@ -30,15 +22,15 @@ def cancel(
         voice.tell("ended", f"{name} had ended already: {status}", job=name, status=status)
         return COMPLETED
     status = aml_job.status(target.workspace, name)
-    began, (pause, longest) = clock(), _POLL
+    began, (pause, longest) = clock.monotonic(), _POLL
     while not asked.no_wait and status not in aml_job.ENDED:
-        if clock() - began > asked.wait:
+        if clock.monotonic() - began > asked.wait:
             raise Refusal(
                 f"{name} is {status} {asked.wait:.0f} s after it was told to end; it was asked, and will: "
                 f"`{target.command('watch', name)}`",
                 name="cancellation-not-ended",
             )
-        sleep(pause)
+        clock.sleep(pause)
         pause = min(longest, pause * 1.5)
         status = aml_job.status(target.workspace, name)
     voice.tell("cancelled", f"{name} is {status}", job=name, status=status)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs import COMPLETED
+from jobs.clock import Clock
 from jobs.progress_bar import bytes_bar
 from jobs.records import arm_job
 from jobs.summary import Written, written_at
@@ -19,7 +20,7 @@ from providers.blob.size import size
 _NAMED = 5  # files that are in the way, in a message
 
 
-def fetch(asked: argparse.Namespace, target: Target, voice: Voice) -> int:
+def fetch(asked: argparse.Namespace, target: Target, voice: Voice, _clock: Clock) -> int:
     """Raises Refusal when the job is not at its end, wrote nothing, or when a file here would be overwritten."""
     job = arm_job(target, asked.job)
     name, status = str(job["name"]), aml_job.status_of(job)

@@ -7,6 +7,7 @@ from itertools import islice
 from rich.table import Table
 
 from jobs import COMPLETED
+from jobs.clock import Clock
 from jobs.records import Record, records
 from jobs.target import Target
 from jobs.voice import Voice
@@ -16,7 +17,7 @@ _WIDTHS = {"job": 45}
 """A name is there to be copied: it is never cut."""
 
 
-def list_jobs(asked: argparse.Namespace, target: Target, voice: Voice) -> int:
+def list_jobs(asked: argparse.Namespace, target: Target, voice: Voice, _clock: Clock) -> int:
     found = [each for each in islice(records(target), _LOOKED_AT) if _fits(each, asked)]
     found.sort(key=lambda each: each.created or 0.0, reverse=True)
     shown = found[: asked.limit]

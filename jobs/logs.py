@@ -1,11 +1,10 @@
 """`logs`: which logs a job has, and what one of them says."""
 
 import argparse
-import time
-from collections.abc import Callable
 from fnmatch import fnmatch
 
 from jobs import COMPLETED
+from jobs.clock import Clock
 from jobs.log_tail import LogTail
 from jobs.records import arm_job
 from jobs.target import Target
@@ -18,9 +17,7 @@ from providers.aml.run_history import BUILD_LOG, DRIVER_LOG
 _POLL = 2.0  # seconds
 
 
-def logs(
-    asked: argparse.Namespace, target: Target, voice: Voice, *, sleep: Callable[[float], None] = time.sleep
-) -> int:
+def logs(asked: argparse.Namespace, target: Target, voice: Voice, clock: Clock) -> int:
     """The end of the log that is named, by default of the job's main one; with `--follow` what is added, to its end."""
     job = arm_job(target, asked.job)
     name = str(job["name"])
@@ -33,7 +30,7 @@ def logs(
         return COMPLETED
     chosen = _chosen(asked.file, files, name)
     while chosen is None and asked.follow and aml_job.status(target.workspace, name) not in aml_job.ENDED:
-        sleep(_POLL)
+        clock.sleep(_POLL)
         files = _files(target, name)
         chosen = _chosen(asked.file, files, name)
     if chosen is None:
@@ -55,7 +52,7 @@ def logs(
             voice.tell("line", line or " ")
         if ended:
             break
-        sleep(_POLL)
+        clock.sleep(_POLL)
     return COMPLETED
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs import COMPLETED, overrides, pipelines, watching
+from jobs.clock import Clock
 from jobs.inputs import Data, find, registered, send
 from jobs.keys import fingerprint, key_of
 from jobs.progress_bar import progress_bar
@@ -53,7 +54,7 @@ class Request:
 
 
 def submit(
-    asked: argparse.Namespace, target: Target, voice: Voice, unfinished: Unfinished
+    asked: argparse.Namespace, target: Target, voice: Voice, unfinished: Unfinished, clock: Clock
 ) -> tuple[int, Callable[[], None]]:
     """The exit code, and what is to be done as the very last thing before the process ends with it."""
     request = _read(asked, target)
@@ -76,9 +77,8 @@ def submit(
     unfinished.note(key, number)
     try:
         with progress_bar(voice, "submitting") as show:
-            attempt, name = start_or_find(
-                replace(submission, progress=show), lambda _attempt, _name: True, first=number
-            )
+            timed = replace(submission, progress=show, now=clock.now, sleep=clock.sleep)
+            attempt, name = start_or_find(timed, lambda _attempt, _name: True, first=number)
     except ArmError as error:
         if not error.maybe_carried_out:
             unfinished.forget(key)  # nothing was started, and nothing is to be found
@@ -86,9 +86,11 @@ def submit(
     unfinished.note(key, attempt.number)
     started = float(earlier.split()[0]) if earlier and attempt.number == number else None
     if started and not asked.key:
-        _refuse_yesterdays(target, name, started)
+        _refuse_yesterdays(target, name, clock.now() - started)
     _tell(voice, target, request.deployment, attempt, job_name=name, found=started)
-    code = watching.watch(name, target, voice, deployment=request.deployment.name) if asked.watch else COMPLETED
+    code = COMPLETED
+    if asked.watch:
+        code = watching.watch(name, target, voice, clock, deployment=request.deployment.name)
     why = finish(submission, attempt.number)
     if why:
         voice.note(f"the submission could not be marked as finished ({why}); --new starts another job")
@@ -194,9 +196,8 @@ def _refuse_other_use(submission: Submission, own: str, identity: str) -> None:
         )
 
 
-def _refuse_yesterdays(target: Target, name: str, submitted: float) -> None:
+def _refuse_yesterdays(target: Target, name: str, age: float) -> None:
     """A job that ended long ago is hardly what somebody means who types the command today: its data may be others."""
-    age = time.time() - submitted
     if age < _DAY:
         return
     status = job.status(target.workspace, name)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import COMPLETED, plot, results, view
+from jobs.clock import Clock
 from jobs.progress_bar import progress_bar
 from jobs.records import arm_job, batch_record, deployment_of
 from jobs.results import Results
@@ -62,7 +63,7 @@ class Shown:
     results: Results | None
 
 
-def show(asked: argparse.Namespace, target: Target, voice: Voice) -> int:
+def show(asked: argparse.Namespace, target: Target, voice: Voice, _clock: Clock) -> int:
     if asked.plot:
         plot.refuse_without_matplotlib(Path(asked.plot))
     job = arm_job(target, asked.job)

@@ -1,6 +1,5 @@
 """`watch`: a job followed to its end, which is the exit code. Ctrl-C ends the watching, not the job."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from jobs import OF_STATUS, view
+from jobs.clock import Clock
 from jobs.log_tail import LogTail
 from jobs.records import deployment_of
 from jobs.target import Target
@@ -48,24 +48,15 @@ _PHASES = {
 }
 
 
-def watch(
-    name: str,
-    target: Target,
-    voice: Voice,
-    *,
-    deployment: str = "",
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-    now: Callable[[], float] = time.time,
-) -> int:
-    """Show the job until it ends; its exit code. `clock` and `sleep` count the watching, `now` the job's age.
+def watch(name: str, target: Target, voice: Voice, clock: Clock, *, deployment: str = "") -> int:
+    """Show the job until it ends; its exit code.
 
     Raises KeyboardInterrupt, having said how to go on, and ArmError when the service gave no answer for ten minutes or
     says that it gives none to us.
     """
-    watcher = _Watcher(name, target, deployment, now)
+    watcher = Watcher(name, target, deployment, clock.now)
     try:
-        last = _follow(watcher, voice, clock, sleep)
+        last = _follow(watcher, voice, clock)
     except KeyboardInterrupt:
         voice.note(
             f"\nno longer watching; {name} goes on:\n  {target.command('watch', name)}\n  "
@@ -124,27 +115,27 @@ def _outputs(target: Target, look: Look) -> dict[str, str] | None:
         return None  # the job has ended all the same; `show` and `download` say what is wrong
 
 
-def _follow(watcher: "_Watcher", voice: Voice, clock: Callable[[], float], sleep: Callable[[float], None]) -> Look:
+def _follow(watcher: "Watcher", voice: Voice, clock: Clock) -> Look:
     pause, longest = _POLL
-    answered = clock()
-    with _shown(voice, watcher.age) as show:
+    answered = clock.monotonic()
+    with _shown(voice, watcher.age, clock) as show:
         while True:
             try:
                 look = watcher.look()
-                answered = clock()
+                answered = clock.monotonic()
             except _PASSING as error:
-                if clock() - answered >= PATIENCE or (isinstance(error, BadAnswer) and not watcher.seen):
+                if clock.monotonic() - answered >= PATIENCE or (isinstance(error, BadAnswer) and not watcher.seen):
                     raise
                 look = replace(watcher.last, trouble=error.message)
             show(look)
             if look.status in aml_job.ENDED and not look.trouble:
                 return look
-            sleep(pause)
+            clock.sleep(pause)
             pause = min(longest, pause * 1.3)
 
 
 @dataclass
-class _Watcher:
+class Watcher:
     """Looks at one job: its status at ARM, how far it is in the logs of its step."""
 
     name: str
@@ -182,7 +173,7 @@ class _Watcher:
             steps = run_history.step_names(self.target.workspace, self.name)
             run = run_history.run(self.target.workspace, steps[0], is_step=True) if steps else None
             ended = found.status in aml_job.ENDED
-            how_far = self._progress(run) if run else None
+            how_far = self._progress(run, whole=ended) if run else None
             if ended and run and (how_far is None or how_far.failed is None):
                 how_far = self._with_failures(run, how_far)
             how_far = how_far or found.progress
@@ -197,10 +188,13 @@ class _Watcher:
             tail=self.tail.lines(log, _TAIL) if log else (),
         )
 
-    def _progress(self, run: Run) -> progress.Progress | None:
+    def _progress(self, run: Run, *, whole: bool) -> progress.Progress | None:
+        """`whole`: read from its beginning, once at the end, where it counts."""
         name = run.log(progress.OVERVIEW, newest=True)
         if name is None:
             return None
+        if whole:
+            return progress.read_overview(self.target.workspace.arm.fetch_text(run.log_files[name]))
         self.tail.look(name, run.log_files[name])
         return progress.read_overview(self.tail.text(name))
 
@@ -225,14 +219,14 @@ def _phase(status: str, run: Run | None, how_far: progress.Progress | None) -> s
         return ""
     if status == "Preparing":
         building = run is not None and run.log(BUILD_LOG) is not None and run.log(progress.OVERVIEW) is None
-        return "building the environment" if building else "preparing nodes and environment"
+        return "building the environment" if building else "nodes and environment"
     if status == "Running":
         return "scoring" if how_far and how_far.total else "starting the script"
     return _PHASES.get(status, "")
 
 
 @contextmanager
-def _shown(voice: Voice, age: Callable[[], float]) -> Iterator[Callable[[Look], None]]:
+def _shown(voice: Voice, age: Callable[[], float], clock: Clock) -> Iterator[Callable[[Look], None]]:
     """A function that shows a look: in the live view, whose clock goes on by itself, else as lines that differ."""
     if voice.is_live:
         latest: list[Look] = []
@@ -256,7 +250,7 @@ def _shown(voice: Voice, age: Callable[[], float]) -> Iterator[Callable[[Look], 
         if look.status in aml_job.ENDED:
             return  # the end is told by itself
         mark = (look.status, look.phase, bool(look.trouble), look.progress and look.progress.processed)
-        now = time.monotonic()
+        now = clock.monotonic()
         if said and (mark == said[-1] or (mark[:3] == said[-1][:3] and now - at < _SELDOM)):
             return
         said[:], at = [mark], now

@@ -37,19 +37,23 @@ def list_jobs(cloud: Cloud, call: Call) -> Reply:
     passes = passing(call, ("listviewtype", "tag", "properties"), beside=["jobtype"])
     if call.query.get("jobtype", "Pipeline").lower() != "pipeline":
         return page_of(call, [])
-    archived = view(call)
+    archived, older_than = view(call), call.now - cloud.plays.delayed_listing
     if not {"tag", "properties"} & call.query.keys():
         size, skip = bounds(call)
-        found = cloud.store.jobs(workspace=call.workspace, archived=archived, limit=size + 1, offset=skip)
+        found = cloud.store.jobs(
+            workspace=call.workspace, archived=archived, older_than=older_than, limit=size + 1, offset=skip
+        )
         items = [parent(cloud.executions.refresh(record)) for record in found[:size]]
         return paged(call, items, more=len(found) > size, size=size, skip=skip)
-    return page_of(call, filter(passes, map(parent, _newest_first(cloud, call.workspace, archived))))
+    return page_of(call, filter(passes, map(parent, _newest_first(cloud, call.workspace, archived, older_than))))
 
 
-def _newest_first(cloud: Cloud, workspace: str, archived: bool | None) -> Iterator[JobRecord]:
+def _newest_first(cloud: Cloud, workspace: str, archived: bool | None, older_than: float) -> Iterator[JobRecord]:
     """All of them, some at a time."""
     offset = 0
-    while some := cloud.store.jobs(workspace=workspace, archived=archived, limit=_SOME, offset=offset):
+    while some := cloud.store.jobs(
+        workspace=workspace, archived=archived, older_than=older_than, limit=_SOME, offset=offset
+    ):
         yield from map(cloud.executions.refresh, some)
         offset += len(some)
 

@@ -23,7 +23,7 @@ class Plays:
     retry_after: int = 0
     """Seconds said in `Retry-After` with an operation and its status; 0 says none, as the real service (recorded)."""
     delayed_listing: float = 0.0
-    """A new resource is missing from lists for this many seconds; GET by id finds it at once."""
+    """A new resource or job is missing from lists for this many seconds; GET by id finds it at once."""
     operation_retention_seconds: float = 86_400.0
     """An operation that has ended is told about for this long, then its URL is 404 and the lab has forgotten it."""
     soft_delete_seconds: float = 0.0

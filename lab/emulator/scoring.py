@@ -55,9 +55,12 @@ def answer(cloud: Cloud, call: Call) -> Reply:
 
 
 def jobs_of(cloud: Cloud, call: Call, *, endpoint: str | None = None, deployment: str | None = None) -> Reply:
-    """A list of BatchJobResource, the newest first."""
+    """A list of BatchJobResource, the newest first; those younger than `delayed_listing` are not in it yet."""
     size, skip = bounds(call)
-    found = cloud.store.jobs(endpoint=endpoint, deployment=deployment, limit=size + 1, offset=skip)
+    older_than = call.now - cloud.plays.delayed_listing
+    found = cloud.store.jobs(
+        endpoint=endpoint, deployment=deployment, older_than=older_than, limit=size + 1, offset=skip
+    )
     items = [jobs.batch_job(cloud.executions.refresh(record)) for record in found[:size]]
     return paged(call, items, more=len(found) > size, size=size, skip=skip)
 

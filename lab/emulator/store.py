@@ -234,10 +234,13 @@ class Store:
         endpoint: str | None = None,
         deployment: str | None = None,
         archived: bool | None = None,
+        older_than: float | None = None,
         limit: int = -1,
         offset: int = 0,
     ) -> list[dict[str, Any]]:
-        """The newest first, of all or of what is named. `archived`: those alone that are, or are not."""
+        """The newest first, of all or of what is named. `archived`: those alone that are, or are not; `older_than`
+        leaves out what was created after that instant.
+        """
         wanted: dict[str, str | int | None] = {
             "deployment": None if deployment is None else deployment.lower(),
             "endpoint": None if endpoint is None else endpoint.lower(),
@@ -247,8 +250,9 @@ class Store:
         values = [value for value in wanted.values() if value is not None]
         where = " AND ".join(f"{name} = ?" for name, value in wanted.items() if value is not None) or "1"
         rows = self._all(
-            f"SELECT record FROM jobs WHERE {where} ORDER BY seq DESC LIMIT ? OFFSET ?",  # noqa: S608  (constant text)
-            (*values, limit, offset),
+            f"SELECT record FROM jobs WHERE {where} AND json_extract(record, '$.created') <= ? "  # noqa: S608  (constant)
+            "ORDER BY seq DESC LIMIT ? OFFSET ?",
+            (*values, float("inf") if older_than is None else older_than, limit, offset),
         )
         return [json.loads(row[0]) for row in rows]
 

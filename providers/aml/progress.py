@@ -22,7 +22,7 @@ from dataclasses import dataclass
 OVERVIEW = re.compile(r"logs/job_progress_overview\..*txt$")
 REPORT = re.compile(r"logs/sys/job_report/processed_mini-batches\.csv$")
 _SCHEDULED = re.compile(r"Scheduled (\d+) mini batches in .*?There are \d+ tasks with (\d+) items")
-_PROCESSED = re.compile(r"Processed (\d+) of (\d+) mini batches in (\S+?)\. Estimated remaining time (.+?)\.(\s|$)")
+_PROCESSED = re.compile(r"Processed (\d+) of (\d+) mini batches in (.+?)\. Estimated remaining time (.+?)\.(\s|$)")
 _COUNTED = re.compile(r"Mini batches: (\d+) total, (\d+) done, (\d+) failed\. Items: (\d+) total, \d+ succeeded, (\d+)")
 _SPAN = re.compile(r"(?:(?P<days>\d+) days?, )?(?P<hours>\d+):(?P<minutes>\d+):(?P<seconds>\d+)")
 _DONE = "RUN_DONE"

@@ -103,7 +103,10 @@ class Submission:
     """A tag of the job that holds which attempt it is, beside its output path; empty for none."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Other members of the request's `properties`, in the service's names."""
-    progress: Progress = lambda _: None  # nobody is told
+    progress: Progress = lambda _: None
+    now: Callable[[], float] = time.time
+    """Seconds since the epoch."""
+    sleep: Callable[[float], None] = time.sleep
 
     def attempt(self, number: int) -> Attempt:
         return Attempt(number, self.base_uri, self.base, self.output_file_name, self.outputs)
@@ -181,7 +184,7 @@ def _start(submission: Submission, attempt: Attempt) -> str | None:
     """
     arm = submission.workspace.arm
     uri = _scoring_uri(submission)
-    now = time.time()
+    now = submission.now()
     intention = f"{now} {uuid.uuid4()}"
     # Not written may also mean that our own first try was carried out and its answer lost.
     written = write_note(submission, attempt, "submitted", intention)
@@ -238,11 +241,11 @@ def _started_unnoticed(submission: Submission, attempt: Attempt, submitted: floa
             if submission.is_of(job, attempt, submitted):
                 write_note(submission, attempt, "job", str(job["name"]))
                 return str(job["name"])
-        left = submitted + LISTING - time.time()
+        left = submitted + LISTING - submission.now()
         if left <= 0:
             return None
         submission.progress(f"looking for the job that an earlier run may have started, {left:.0f} s at most")
-        time.sleep(min(2.0, left))
+        submission.sleep(min(2.0, left))
 
 
 def writes_to(job: Mapping[str, Any], uri: str) -> bool:

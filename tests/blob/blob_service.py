@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import threading
 import xml.etree.ElementTree as ET
@@ -37,6 +39,13 @@ class Stored:
     metadata: dict[str, str]
     etag: str
     modified: datetime
+    has_md5: bool = True
+    """Whether the service keeps an MD5: not of what was put together from blocks."""
+
+    @property
+    def md5(self) -> str:
+        """Base64; empty where none is kept."""
+        return _md5(self.content) if self.has_md5 else ""
 
 
 @dataclass
@@ -123,7 +132,9 @@ class BlobService:
         if what == "delete":
             del self.blobs[name]
             return 202, {}, b""
-        return _content(what, blob, headers.get("x-ms-range", ""))
+        if "if-match" in headers and blob.etag != headers["if-match"]:
+            return refusal(412, "ConditionNotMet")
+        return _content(what, blob, headers)
 
     def _write(self, what: str, name: str, headers: dict[str, str], body: bytes) -> Answer:
         there = self.blobs.get(name)
@@ -147,13 +158,15 @@ class BlobService:
                 return refusal(400, "InvalidBlockList")
             body = b"".join(staged[each] for each in latest)
         self.put(name, body, **metadata)
+        self.blobs[name].has_md5 = what != "commit"
         return 201, _dates(self.blobs[name]), b""
 
     def _list(self, container_name: str, query: dict[str, str]) -> Answer:
         prefix = f"{container_name}/{query.get('prefix', '')}"
-        names = sorted(name for name in self.blobs if name.startswith(prefix))
+        found = (name for name in self.blobs if name.startswith(prefix))
+        names = sorted({_folded(name, prefix, query.get("delimiter", "")) for name in found})
         start = int(query.get("marker") or 0)
-        items = "".join(_item(name, self.blobs[name]) for name in names[start : start + self.page])
+        items = "".join(_entry(name, self.blobs) for name in names[start : start + self.page])
         following = str(start + self.page) if start + self.page < len(names) else ""
         xml = (
             f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="{ACCOUNT}/" '
@@ -178,9 +191,12 @@ def _what(method: str, query: dict[str, str], headers: dict[str, str]) -> str:
     return {"list": "list", "blocklist": "blocks"}.get(kind or "", {"GET": "get", "HEAD": "head"}.get(method, "delete"))
 
 
-def _content(what: str, blob: Stored, asked: str) -> Answer:
+def _content(what: str, blob: Stored, request: dict[str, str]) -> Answer:
+    asked = request.get("x-ms-range", "")
     headers = {**_dates(blob), "content-type": "application/octet-stream", "x-ms-blob-type": "BlockBlob"}
     headers |= {f"x-ms-meta-{key}": value for key, value in blob.metadata.items()}
+    if blob.md5:
+        headers["x-ms-blob-content-md5" if asked else "content-md5"] = blob.md5
     if what == "head":
         return 200, {**headers, "content-length": str(len(blob.content))}, b""
     if not asked:
@@ -190,7 +206,25 @@ def _content(what: str, blob: Stored, asked: str) -> Answer:
     if not part:
         return refusal(416, "InvalidRange")
     ranged = f"bytes {first}-{int(first) + len(part) - 1}/{len(blob.content)}"
+    if request.get("x-ms-range-get-content-md5"):
+        headers["content-md5"] = _md5(part)
     return 206, {**headers, "content-length": str(len(part)), "content-range": ranged}, part
+
+
+def _md5(content: bytes) -> str:
+    return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+
+
+def _folded(name: str, prefix: str, delimiter: str) -> str:
+    """A name, or the folder below the prefix that it lies in, which ends with the delimiter."""
+    head, found, _ = name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
+    return f"{prefix}{head}{found}" if found else name
+
+
+def _entry(name: str, blobs: dict[str, Stored]) -> str:
+    if name in blobs:
+        return _item(name, blobs[name])
+    return f"<BlobPrefix><Name>{escape(name.partition('/')[2])}</Name></BlobPrefix>"
 
 
 def _dates(blob: Stored) -> dict[str, str]:
@@ -203,7 +237,8 @@ def _item(name: str, blob: Stored) -> str:
         f"<Blob><Name>{escape(name.partition('/')[2])}</Name><Properties>"
         f"<Last-Modified>{format_datetime(blob.modified, usegmt=True)}</Last-Modified>"
         f"<Etag>{blob.etag.strip(chr(34))}</Etag>"
-        f"<Content-Length>{len(blob.content)}</Content-Length><BlobType>BlockBlob</BlobType></Properties>"
+        f"<Content-Length>{len(blob.content)}</Content-Length><BlobType>BlockBlob</BlobType>"
+        f"{f'<Content-MD5>{blob.md5}</Content-MD5>' if blob.md5 else ''}</Properties>"
         f"<Metadata>{metadata}</Metadata></Blob>"
     )
 

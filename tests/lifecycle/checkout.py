@@ -15,7 +15,18 @@ import yaml
 from lab.testing import LabUnderTest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("Pulumi.yaml", "__main__.py", "components", "examples", "lab", "policy", "providers", "reviews", "stacks")
+NAMES = (
+    "Pulumi.yaml",
+    "__main__.py",
+    "components",
+    "examples",
+    "jobs",
+    "lab",
+    "policy",
+    "providers",
+    "reviews",
+    "stacks",
+)
 
 
 @dataclass(frozen=True)
