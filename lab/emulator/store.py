@@ -241,18 +241,19 @@ class Store:
         """The newest first, of all or of what is named. `archived`: those alone that are, or are not; `older_than`
         leaves out what was created after that instant.
         """
-        wanted: dict[str, str | int | None] = {
+        wanted: dict[str, str | int | float | None] = {
             "deployment": None if deployment is None else deployment.lower(),
             "endpoint": None if endpoint is None else endpoint.lower(),
             _WORKSPACE_OF_JOB: None if workspace is None else workspace.lower(),
             "archived": None if archived is None else int(archived),
         }
-        values = [value for value in wanted.values() if value is not None]
-        where = " AND ".join(f"{name} = ?" for name, value in wanted.items() if value is not None) or "1"
+        conditions = {f"{name} = ?": value for name, value in wanted.items() if value is not None}
+        if older_than is not None:
+            conditions["json_extract(record, '$.created') <= ?"] = older_than
+        where = " AND ".join(conditions) or "1"
         rows = self._all(
-            f"SELECT record FROM jobs WHERE {where} AND json_extract(record, '$.created') <= ? "  # noqa: S608  (constant)
-            "ORDER BY seq DESC LIMIT ? OFFSET ?",
-            (*values, float("inf") if older_than is None else older_than, limit, offset),
+            f"SELECT record FROM jobs WHERE {where} ORDER BY seq DESC LIMIT ? OFFSET ?",  # noqa: S608  (constant text)
+            (*conditions.values(), limit, offset),
         )
         return [json.loads(row[0]) for row in rows]
 

@@ -348,3 +348,18 @@ def test_only_workers_of_the_job_are_killed_after_their_driver() -> None:
         strangers.kill()
         strangers.wait()
         ours.kill()
+
+
+def test_a_new_job_is_missing_from_lists_for_as_long_as_is_played(make_lab: MakeLab) -> None:
+    lab = make_lab({"delayed_listing": 20}).deployed()
+    lab.advance(30)
+    name = lab.invoke().json()["name"]
+
+    def listed() -> list[int]:
+        return [len(lab.score("GET", "jobs").json()["value"]), len(lab.arm("GET", "jobs").json()["value"])]
+
+    early = listed()
+    known = lab.arm("GET", f"jobs/{name}").status_code
+    lab.advance(21)
+
+    assert (early, known, listed()) == ([0, 0], 200, [1, 1])
