@@ -7,11 +7,14 @@ it.
 
 from __future__ import annotations
 
+import json
+import ssl
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,10 +66,10 @@ class Measured:
 
 def figures(lab: LabUnderTest, folder: Path, engine: str, runs: int) -> list[Figure]:
     """The lab runs; nothing of this is in it before and afterwards."""
-    many = Many(lab, folder, engine)
-    many.prepare()
-    wide = [many.up(PARALLEL) for _ in range(runs)]
-    narrow = many.up(STOCK)
+    with closing(Many(lab, folder, engine)) as many:
+        many.prepare()
+        wide = [many.up(PARALLEL) for _ in range(runs)]
+        narrow = many.up(STOCK)
     seconds = Runs(tuple(each.seconds for each in wide), "s")
     what = f"up of {ENDPOINTS} endpoints x 2 deployments, {engine}"
     chain = f"its longest chain, 3 operations of {OPERATION_SECONDS:.0f} s"
@@ -105,14 +108,17 @@ def figures(lab: LabUnderTest, folder: Path, engine: str, runs: int) -> list[Fig
 class Many:
     """A Pulumi project of this project's kinds, run by one engine in one lab."""
 
-    def __init__(self, lab: LabUnderTest, folder: Path, engine: str) -> None:
-        self._lab, self._folder, self._engine = lab, folder, engine
+    def __init__(self, lab: LabUnderTest, folder: Path, engine: str, endpoints: int = ENDPOINTS) -> None:
+        self._lab, self._folder, self._engine, self._endpoints = lab, folder, engine, endpoints
         self._control = httpx.Client(
             base_url=f"https://127.0.0.1:{lab.facts.emulator_port}/_lab/",
             headers={"Authorization": f"Bearer {lab.facts.control_token}"},
-            verify=str(lab.facts.ca_file),
+            verify=ssl.create_default_context(cafile=lab.facts.ca_file),
             trust_env=False,
         )
+
+    def close(self) -> None:
+        self._control.close()
 
     def prepare(self) -> None:
         self._folder.mkdir(parents=True)
@@ -124,7 +130,7 @@ class Many:
         self._configure(PARALLEL)
         if self._engine == "pulumi":
             self._run("stack", "init", "bench")
-        settings = {"request_log": 100_000, "endpoints_per_region": ENDPOINTS * 2, "operation_seconds": 0.05}
+        settings = {"request_log": 100_000, "endpoints_per_region": self._endpoints * 2, "operation_seconds": 0.05}
         self._control.put("settings", json=settings).raise_for_status()
         self._lab.run([sys.executable, "-c", _MAKE_COMPUTE], cwd=ROOT, check=True)
 
@@ -134,14 +140,20 @@ class Many:
         self._control.put("settings", json={"operation_seconds": OPERATION_SECONDS}).raise_for_status()
         self._control.delete("requests").raise_for_status()
         began = time.perf_counter()
-        provider_mib = self._verb("up")
+        provider_mib = self.verb("up")
         seconds = time.perf_counter() - began
         asked = self._control.get("requests").raise_for_status().json()["requests"]
         self._control.put("settings", json={"operation_seconds": 0.05}).raise_for_status()
         self._configure(PARALLEL)
-        self._verb("destroy")
+        self.verb("destroy")
         arm = [each for each in asked if "/batchEndpoints/" in each["url"] or "mfeOperations" in each["url"]]
         return Measured(seconds, len(arm), noticed(arm, OPERATION_SECONDS), provider_mib)
+
+    def state(self) -> dict[str, Any]:
+        """The stack's state, as its backend keeps it."""
+        file = self._folder / "state" / ".pulumi" / "stacks" / "many" / "bench.json"
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
 
     def _configure(self, at_once: int) -> None:
         """The lab's subscription is in it, since the embedded engine serves lab stacks alone."""
@@ -153,7 +165,7 @@ class Many:
             "location": identity.LOCATION,
             "compute": _COMPUTE,
             "model": "azureml://registries/bench/models/many/versions/1",
-            "endpoints": ENDPOINTS,
+            "endpoints": self._endpoints,
             "operations_at_once": at_once,
         }
         document: dict[str, Any] = {"config": {f"many:{name}": value for name, value in config.items()}}
@@ -162,8 +174,8 @@ class Many:
     def _write(self, name: str, text: str) -> None:
         (self._folder / name).write_text(text, encoding="utf-8")
 
-    def _verb(self, verb: str) -> float:
-        """Peak memory of the dynamic provider, in MiB."""
+    def verb(self, verb: str) -> float:
+        """Run `up` or `destroy`; the peak memory of its dynamic provider, in MiB."""
         words = (verb, "--stack", "bench", "--yes", "--skip-preview", "--non-interactive", "--parallel", str(PARALLEL))
         with self._start(*words) as process, Peaks(process.pid) as peaks:
             said, _ = process.communicate()
