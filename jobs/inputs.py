@@ -140,11 +140,12 @@ def _look(uri: str, target: Target) -> str | None:
     try:
         location, container = open_located(target.workspace.arm, uri, shared_key=target.shared_key)
         path = location.path.rstrip("/")
-        for blob in list_blobs(container, path):
-            if blob.name == path and not location.path.endswith("/"):
-                return FILE
-            if blob.name.startswith(f"{path}/") or not path:
-                return FOLDER
+        # In order of name, what is called exactly so comes before all that only begins so.
+        first = next(list_blobs(container, path), None)
+        if first and first.name == path and not location.path.endswith("/"):
+            return FILE
+        if next(list_blobs(container, f"{path}/" if path else ""), None):
+            return FOLDER
     except Refusal as refusal:
         if refusal.name == _DATASTORE_OF_ANOTHER_KIND:
             return None  # the service reads other kinds, too, which are not looked at here

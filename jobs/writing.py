@@ -58,10 +58,10 @@ def refuse_existing(submission: Submission, number: int, target: Target) -> None
 def _is_taken(uri: str, type_: str, target: Target) -> bool:
     location, container = open_located(target.workspace.arm, uri, shared_key=target.shared_key)
     try:
-        for blob in list_blobs(container, location.path):
-            if type_ != "UriFile" or blob.name == location.path:
-                return True
+        # In order of name, what is called exactly so comes before all that only begins so.
+        first = next(list_blobs(container, location.path), None)
+        return first is not None and (type_ != "UriFile" or first.name == location.path)
     except BlobError as error:
         if error.status != 403:
             raise
-    return False
+        return False
