@@ -6,6 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,7 +26,8 @@ SCRIPT = b"""
 import os, time
 def init(): pass
 def run(files):
-    time.sleep(0.25)
+    while files[0].endswith("05.txt") and os.path.exists(os.environ["HELD"]):
+        time.sleep(0.02)
     return [os.path.basename(file) for file in files]
 """
 
@@ -102,7 +104,7 @@ def wait_for(true: Callable[[], bool], what: str, seconds: float = 90) -> None:
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
-    """A lab of its own with a deployment whose jobs take a second or two."""
+    """A lab of its own with a deployment whose jobs wait before their last file for as long as they are held."""
     lab = LabUnderTest(tmp_path_factory.mktemp("jobs") / "home")
     lab.start()
     try:
@@ -122,6 +124,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]
             "compute": f"{WS}/computes/slow",
             "environmentId": f"{WS}/environments/slow/versions/1",
             "codeConfiguration": {"codeId": f"{WS}/codes/slow/versions/1", "scoringScript": "score.py"},
+            "environmentVariables": {"HELD": str(held_by(lab))},
+            "retrySettings": {"timeout": "PT10M"},
             "miniBatchSize": 1,
         }
         path = "batchEndpoints/slow-ept/deployments/slow-dep"
@@ -129,6 +133,20 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]
         yield lab
     finally:
         lab.stop()
+
+
+def held_by(lab: LabUnderTest) -> Path:
+    """The file that holds jobs while it is there."""
+    return lab.home.parent / "held"
+
+
+@pytest.fixture(autouse=True)
+def held(deployed: LabUnderTest) -> Iterator[Path]:
+    """Jobs of this test are held until it takes the file away."""
+    file = held_by(deployed)
+    file.touch()
+    yield file
+    file.unlink(missing_ok=True)
 
 
 def begun(lab: LabUnderTest, job: str) -> dict[str, Any]:
@@ -156,18 +174,19 @@ def rows_of(client: Client, job: str, output: str) -> list[str]:
 ALL = [f"{number:02d}.txt" for number in range(FILES)]
 
 
-def test_a_running_job_goes_on_when_the_lab_is_killed(deployed: LabUnderTest) -> None:
+def test_a_running_job_goes_on_when_the_lab_is_killed(deployed: LabUnderTest, held: Path) -> None:
     job = Client(deployed).invoke("out/killed/p.csv")
     driver = begun(deployed, job)["pid"]
 
     psutil.Process(deployed.facts.pid).kill()
     deployed.start()
+    held.unlink()
 
     assert rows_of(Client(deployed), job, "out/killed/p.csv") == ALL
     assert json.loads((deployed.home / "jobs" / job / "status.json").read_text())["pid"] == driver
 
 
-def test_jobs_begin_anew_after_a_stop(deployed: LabUnderTest) -> None:
+def test_jobs_begin_anew_after_a_stop(deployed: LabUnderTest, held: Path) -> None:
     """The driver takes its own spec away, so that a second beginning needs another one."""
     client = Client(deployed)
     jobs = {f"out/stopped-{number}/p.csv": client.invoke(f"out/stopped-{number}/p.csv") for number in range(2)}
@@ -175,13 +194,14 @@ def test_jobs_begin_anew_after_a_stop(deployed: LabUnderTest) -> None:
 
     stopped = deployed.command("stop")
     deployed.start()
+    held.unlink()
 
     assert "to begin anew with the next start" in stopped.stdout
     client = Client(deployed)
     assert [rows_of(client, job, output) for output, job in jobs.items()] == [ALL] * 2
 
 
-def test_a_job_begins_anew_when_the_whole_machine_fell(deployed: LabUnderTest) -> None:
+def test_a_job_begins_anew_when_the_whole_machine_fell(deployed: LabUnderTest, held: Path) -> None:
     job = Client(deployed).invoke("out/fallen/p.csv")
     everyone = [psutil.Process(begun(deployed, job)["pid"]), psutil.Process(deployed.facts.pid)]
     everyone += [child for process in everyone for child in process.children(recursive=True)]
@@ -192,12 +212,17 @@ def test_a_job_begins_anew_when_the_whole_machine_fell(deployed: LabUnderTest) -
         except psutil.NoSuchProcess:  # it died with its parent
             continue
     deployed.start()
+    held.unlink()
 
     assert rows_of(Client(deployed), job, "out/fallen/p.csv") == ALL
 
 
-def test_neither_the_jobs_folders_nor_the_store_hold_the_storage_key(deployed: LabUnderTest) -> None:
+def test_neither_the_jobs_folders_nor_the_store_hold_the_storage_key(deployed: LabUnderTest, held: Path) -> None:
     """A job's script runs as the user who owns them."""
+    job = Client(deployed).invoke("out/looked-at/p.csv")
+    held.unlink()
+    rows_of(Client(deployed), job, "out/looked-at/p.csv")
+
     key = deployed.facts.storage_key.encode()
     places = [*(deployed.home / "jobs").rglob("*"), *deployed.home.glob("emulator.db*")]
 
