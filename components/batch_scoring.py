@@ -8,7 +8,7 @@ here and nowhere else:
 The endpoint waits for compute and assets, so that on destroy they outlive it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,14 +16,14 @@ import pulumi
 import pulumi_azure_native as azure_native
 from pulumi import CustomTimeouts, Output, ResourceOptions
 
-from components.assets import Asset, EnvironmentSettings, Shelf, after, is_id
+from components import smoke_job
+from components.assets import Asset, EnvironmentSettings, Shelf, after
 from components.compute import ComputeSettings, build_compute, compute_id
 from components.foundation import Foundation, FoundationSettings, build_foundation
 from components.placement import Placement
+from components.smoke_job import Candidate, Gate, SmokeJobSettings, smoke_uri
 from components.sources import Sources
 from providers import checks, schema
-from providers.aml.datastore import datastore_uri
-from providers.arm.ids import folded
 from providers.batch_deployment import (
     BatchDeployment,
     BatchDeploymentArgs,
@@ -37,7 +37,6 @@ from providers.default_deployment import DefaultDeployment, DefaultDeploymentArg
 from providers.kind import Deadlines
 from providers.ownership import Owner, OwnerArgs
 from providers.schema import prop
-from providers.scoring_job import ScoringJob, ScoringJobArgs, tested
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +74,12 @@ class StackDeployment(DeploymentSettings):
         "Keep the name when content changes: the deployment is then changed in place, without a way back.",
         default=False,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SmokeJobSettings:
-    """A job that must pass on a deployment before it becomes the default."""
-
-    input: str = prop("Local folder or file, datastore uri, https url or data asset id to score.")
-    input_type: str = prop("A folder or one file.", default="UriFolder", check=checks.one_of("UriFolder", "UriFile"))
-    expected_rows: int | None = prop("Rows that the predictions must have.", default=None, check=checks.at_least(0))
-    check_script: str | None = prop(
-        "Local Python script; gets the predictions file as its argument, refuses by exiting non-zero.", default=None
+    drain: str = prop(
+        "When it is retired: longest wait for jobs that still run on it, before it and its model are deleted; "
+        "0s deletes them at once.",
+        default="PT30M",
+        check=checks.duration,
     )
-    deadline: str = prop("Longest wait for the job.", default="PT2H", check=checks.duration)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +184,8 @@ class BatchScoring(pulumi.ComponentResource):
             keep=args.keep_assets,
         )
         assets = {name: self._assets(shelf, name, each) for name, each in args.deployments.items()}
-        data = self._smoke_input(shelf)
+        gate = self._gate()
+        data = gate.input(shelf) if gate else None
         needed = [*compute, *(need for each in assets.values() for asset in each.values() for need in asset.needs)]
 
         self.endpoint_name = args.endpoint.name or placement.unique(placement.project, longest=32)
@@ -207,26 +200,31 @@ class BatchScoring(pulumi.ComponentResource):
         )
         self.scoring_uri = endpoint.scoring_uri
 
-        deployments = {name: self._deployment(name, assets[name], endpoint) for name in args.deployments}
+        candidates = {name: self._deployment(name, assets[name], endpoint) for name in args.deployments}
         self.deployments = {
-            name: f"{self.endpoint_id}/deployments/{deployed}" for name, (deployed, _) in deployments.items()
+            name: f"{self.endpoint_id}/deployments/{each.deployed}" for name, each in candidates.items()
         }
         self.assets = {name: {kind: asset.id for kind, asset in each.items()} for name, each in assets.items()}
         self.default_deployment = None
         self.smoke_job = None
         if args.default:
-            deployed, resource = deployments[args.default]
-            gates = self._smoke_job(args.default, deployed, resource, data)
-            self.default_deployment = deployed
+            chosen = candidates[args.default]
+            waits: list[pulumi.Resource] = [chosen.resource]
+            if gate and data:
+                subjects = [each.subject for each in candidates.values()]
+                job = gate.job(f"{self.endpoint_name}-smoke", self.endpoint_id, chosen, subjects, data)
+                self.smoke_job = smoke_job.said(job)
+                waits.append(job)
+            self.default_deployment = chosen.deployed
             DefaultDeployment(
-                "default",
+                f"{self.endpoint_name}-default",
                 DefaultDeploymentArgs(
                     **placement.azure,
                     endpoint_id=self.endpoint_id,
-                    deployment_name=deployed,
+                    deployment_name=chosen.deployed,
                     owner=self._owner,
                 ),
-                after(self._with(endpoint), [resource, *gates]),
+                self._below(endpoint, waits, former="default"),
             )
 
     def _foundation(self) -> Foundation | None:
@@ -254,6 +252,7 @@ class BatchScoring(pulumi.ComponentResource):
             endpoint_name=self.endpoint_name,
             location=self._placement.location,
             owner=self._owner,
+            **self._jobs(),
         )
 
     def _assets(self, shelf: Shelf, name: str, deployment: StackDeployment) -> dict[str, Asset]:
@@ -269,9 +268,7 @@ class BatchScoring(pulumi.ComponentResource):
             found["environment"] = shelf.environment(name, deployment.environment, tags)
         return found
 
-    def _deployment(
-        self, name: str, assets: Mapping[str, Asset], endpoint: BatchEndpoint
-    ) -> tuple[str, BatchDeployment]:
+    def _deployment(self, name: str, assets: Mapping[str, Asset], endpoint: BatchEndpoint) -> Candidate:
         settings = self._args.deployments[name]
         given = {each.name: getattr(settings, each.name) for each in fields(DeploymentSettings)}
         content = {
@@ -283,100 +280,61 @@ class BatchScoring(pulumi.ComponentResource):
             "model": ModelReference(asset_id=assets["model"].id) if "model" in assets else settings.model_reference,
             "environment_id": assets["environment"].id if "environment" in assets else None,
         }
+        compute = settings.compute or compute_id(self._placement, self._args.compute)
         args = BatchDeploymentArgs(
             **{**given, **content, "tags": self._tags(settings.tags)},
             **self._placement.azure,
             endpoint_id=self.endpoint_id,
             deployment_name=name,
             location=self._placement.location,
-            compute=settings.compute or compute_id(self._placement, self._args.compute),
+            compute=compute,
             owner=self._owner,
+            drain=settings.drain,
         )
-        deployed = name if settings.fixed_name else coloured_name(name, schema.bag_of(args))
-        needs = [need for asset in assets.values() for need in asset.needs]
+        coloured = coloured_name(name, schema.bag_of(args))
+        deployed = name if settings.fixed_name else coloured
         resource = BatchDeployment(
-            deployed, schema.replaced(args, deployment_name=deployed), after(self._with(endpoint), needs)
+            f"{self.endpoint_name}-{deployed}",
+            schema.replaced(args, deployment_name=deployed, **self._jobs(deployed)),
+            self._below(endpoint, [need for asset in assets.values() for need in asset.needs], former=deployed),
         )
-        return deployed, resource
+        return Candidate(deployed=deployed, subject=coloured, settings=settings, compute=compute, resource=resource)
 
-    def _smoke_input(self, shelf: Shelf) -> Asset | None:
+    def _gate(self) -> Gate | None:
         smoke = self._args.smoke_job
         if not smoke:
             return None
-        if is_id(smoke.input) or smoke.input.startswith("https://"):
-            return Asset(smoke.input, digest=smoke.input)
-        uri, upload, _ = shelf.folder("smoke-input", smoke.input)
-        return Asset(uri, (upload,), self._sources.folders[smoke.input].digest)
+        return Gate(
+            placement=self._placement,
+            sources=self._sources,
+            settings=smoke,
+            shared_key=self._args.shared_key,
+            opts=self._own,
+        )
 
-    def _smoke_job(
-        self, name: str, deployed: str, deployment: BatchDeployment, data: Asset | None
-    ) -> list[pulumi.Resource]:
-        """The job, as a list of what the default waits for: empty where the stack has no smoke job."""
-        smoke = self._args.smoke_job
-        if not smoke or not data:
-            return []
-        settings = self._args.deployments[name]
-        check = self._sources.folders[smoke.check_script].digest if smoke.check_script else ""
-        plain = {key: value for key, value in schema.bag_of(settings).items() if key not in _NOT_TESTED}
-        key = tested(
-            {
-                "deployment": f"{folded(self.endpoint_id)}/deployments/{deployed}",
-                "settings": {**plain, "environment_variables": _plain_text(settings.environment_variables)},
-                "compute": folded(compute_id(self._placement, self._args.compute)),
-                "input": data.digest,
-                "expected_rows": smoke.expected_rows,
-                "check": check,
-            }
-        )
-        job = ScoringJob(
-            f"smoke-{key[:8]}",
-            ScoringJobArgs(
-                cloud=self._placement.cloud,
-                api_version=self._placement.api_version,
-                workspace_id=self._placement.workspace_id,
-                endpoint_id=self.endpoint_id,
-                deployment_name=deployed,
-                key=key,
-                input_uri=data.id,
-                input_type=smoke.input_type,
-                output_uri=datastore_uri(self._placement.datastore_id, self._placement.path("jobs", key[:16])),
-                output_file_name=settings.output_file_name,
-                expected_rows=smoke.expected_rows,
-                check_script=smoke.check_script,
-                deadline=smoke.deadline,
-                shared_key=self._args.shared_key,
-            ),
-            after(self._own, [deployment, *data.needs]),
-        )
-        self.smoke_job = {
-            "id": job.job_id,
-            "job_name": job.job_name,
-            "status": job.status,
-            "rows": job.rows,
-            "predictions": job.predictions_uri,
-            "sample": job.sample,
-            "check": job.check,
+    def _jobs(self, *deployed: str) -> dict[str, Any]:
+        """Where the stack's own jobs write, for what they run on: nowhere, where it has none."""
+        if not self._args.smoke_job:
+            return {}
+        return {
+            "jobs_uri": smoke_uri(self._placement, self.endpoint_name, *deployed),
+            "shared_key": self._args.shared_key or None,
         }
-        return [job]
 
-    def _with(self, endpoint: BatchEndpoint) -> ResourceOptions:
-        """Gone with the endpoint: the service deletes what is below it, and one DELETE is enough."""
-        return ResourceOptions.merge(self._own, ResourceOptions(deleted_with=endpoint, depends_on=[endpoint]))
+    def _below(self, endpoint: BatchEndpoint, needs: Sequence[pulumi.Resource], former: str) -> ResourceOptions:
+        """Gone with the endpoint: the service deletes what is below it, and one DELETE is enough.
+
+        `former` is the logical name in states of 0.1, where the endpoint's was no part of it: under another endpoint
+        the resource was then replaced, and what served was deleted first.
+        """
+        below = ResourceOptions(deleted_with=endpoint, depends_on=[endpoint], aliases=[pulumi.Alias(name=former)])
+        return after(ResourceOptions.merge(self._own, below), needs)
 
     def _tags(self, own: Any) -> dict[str, str] | None:
         return {**(self._args.tags or {}), **(own or {})} or None
-
-
-# What does not change a job's outcome, and what is part of the deployment's name already.
-_NOT_TESTED = ("description", "tags", "adopt", "code", "model", "environment", "environment_variables", "properties")
 
 
 def _timeouts(deadlines: Deadlines | None) -> CustomTimeouts | None:
     """The same waits for azure-native's kinds, which have no input for them."""
     given = schema.bag_of(deadlines) if deadlines else {}
     return CustomTimeouts(**{name: f"{checks.seconds(each):.0f}s" for name, each in given.items()}) if given else None
-
-
-def _plain_text(variables: Any) -> dict[str, str]:
-    """Values that are in plain text; a secret one is an Output here, known to nothing but its resource."""
-    return {name: value if isinstance(value, str) else "secret" for name, value in (variables or {}).items()}

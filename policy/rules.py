@@ -173,7 +173,7 @@ def _tested_default(resources: Sequence[Resource], settings: Settings) -> Found:
         elif not gates:
             yield each, f"does not wait for {on_it[0].name}, which tests {deployment}; let it depend on that job"
         else:
-            bad = [job for job in gates if job.at("verdict") not in (None, LATER, "passed")]
+            bad = [job for job in gates if job.at("verdict") not in (None, LATER, "passed", "skipped")]
             for job in bad:
                 yield (
                     each,

@@ -14,10 +14,9 @@ from typing import Any
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from providers import checks, dynamic_host
+from providers import checks, dynamic_host, retiring
 from providers.arm.ids import folded, same_id
 from providers.kind import (
-    AzureArgs,
     Kind,
     client,
     deadline,
@@ -153,7 +152,7 @@ class DeploymentSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchDeploymentArgs(DeploymentSettings, AzureArgs):
+class BatchDeploymentArgs(DeploymentSettings, retiring.JobHostArgs):
     endpoint_id: Input[str] = prop(
         "ARM id of the endpoint.", check=checks.arm_id, change=REPLACE, wire=None, equal=same_id
     )
@@ -173,6 +172,13 @@ class BatchDeploymentArgs(DeploymentSettings, AzureArgs):
         equal=same_id,
     )
     owner: Input[str] = owner_property("tags")
+    drain: Input[str] | None = prop(
+        "Longest wait for jobs that still run on it, before it is deleted; by default none, and it is not asked.",
+        default=None,
+        check=checks.duration,
+        change=LOCAL,
+        wire=None,
+    )
 
 
 def coloured_name(name: str, content: Mapping[str, Any]) -> str:
@@ -230,17 +236,23 @@ class BatchDeploymentKind(Kind):
         return UpdateResult(without_provider(news))
 
     def delete(self, id_: str, props: Mapping[str, Any]) -> None:
-        with client(props).exclusive(props["endpoint_id"]):
-            found = client(props).get(id_, api_version=props["api_version"])
-            if found is None:
-                return
+        """Delete it when nothing runs on it any more; what is the default is never deleted."""
+        found = client(props).get(id_, api_version=props["api_version"])
+        if found is not None:
             refuse_to_delete_stranger(found, props["owner"])
-            client(props).delete(
-                id_,
-                api_version=props["api_version"],
-                deadline=deadline(props, "delete"),
-                progress=dynamic_host.progress(),
-            )
+            retiring.refuse_default(props)
+        retiring.end_own_jobs(id_, props)
+        if found is not None:
+            retiring.wait_for_jobs(id_, props)
+            with client(props).exclusive(props["endpoint_id"]):
+                retiring.refuse_default(props)
+                client(props).delete(
+                    id_,
+                    api_version=props["api_version"],
+                    deadline=deadline(props, "delete"),
+                    progress=dynamic_host.progress(),
+                )
+        retiring.delete_outputs(props)
 
 
 class BatchDeployment(Resource, module="azureml", name="BatchDeployment"):

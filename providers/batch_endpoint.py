@@ -11,11 +11,10 @@ from typing import Any
 from pulumi import Input, Output, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from providers import checks, dynamic_host
+from providers import checks, dynamic_host, retiring
 from providers.arm.ids import same_id
 from providers.kind import (
     UNFINISHED,
-    AzureArgs,
     Kind,
     Refusal,
     client,
@@ -70,7 +69,7 @@ class EndpointSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchEndpointArgs(EndpointSettings, AzureArgs):
+class BatchEndpointArgs(EndpointSettings, retiring.JobHostArgs):
     workspace_id: Input[str] = prop(
         "ARM id of the workspace.", check=checks.arm_id, change=REPLACE, wire=None, equal=same_id
     )
@@ -120,18 +119,20 @@ class BatchEndpointKind(Kind):
         return UpdateResult(self._outs(news, live))
 
     def delete(self, id_: str, props: Mapping[str, Any]) -> None:
-        """Deployments go with it, by the service's own cascade."""
+        """Deployments go with it, by the service's own cascade; jobs of ours that an interrupted run left do not."""
         with client(props).exclusive(id_):
             found = client(props).get(id_, api_version=props["api_version"])
-            if found is None:
-                return
-            refuse_to_delete_stranger(found, props["owner"])
-            client(props).delete(
-                id_,
-                api_version=props["api_version"],
-                deadline=deadline(props, "delete"),
-                progress=dynamic_host.progress(),
-            )
+            if found is not None:
+                refuse_to_delete_stranger(found, props["owner"])
+            retiring.end_own_jobs(id_, props)
+            if found is not None:
+                client(props).delete(
+                    id_,
+                    api_version=props["api_version"],
+                    deadline=deadline(props, "delete"),
+                    progress=dynamic_host.progress(),
+                )
+        retiring.delete_outputs(props)
 
     def _outs(self, inputs: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.owned(inputs), "scoring_uri": live["properties"].get("scoringUri")}

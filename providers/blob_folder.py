@@ -13,6 +13,7 @@ from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 from providers import checks, dynamic_host, explanations, schema
 from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate, same_place
 from providers.aml.new_roles import with_new_roles
+from providers.amounts import counted
 from providers.blob import BlobError, Folder, FolderError, delete_prefix, exists, upload
 from providers.blob.size import size
 from providers.dynamic_host import InitFailed
@@ -57,8 +58,7 @@ class BlobFolderKind(Kind):
     def arrival(self, inputs: Mapping[str, Any]) -> str:
         if schema.is_unknown([inputs["files"], inputs["bytes"]]):
             return ""
-        count = "1 file" if inputs["files"] == 1 else f"{inputs['files']} files"
-        return f"{count}, {size(inputs['bytes'])} to upload"
+        return f"{counted(inputs['files'], 'file')}, {size(inputs['bytes'])} to upload"
 
     def create(self, props: Mapping[str, Any]) -> CreateResult:
         return CreateResult(self._upload(props), self.owned(props))

@@ -181,6 +181,18 @@ def api_version(value: Any) -> Any:
     return value
 
 
+def columns(value: Any) -> Any:
+    """A number of columns, or their names."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return at_least(1)(value)
+    named = isinstance(value, list) and value and all(isinstance(each, str) and each for each in value)
+    if not named or len(set(value)) != len(value):
+        raise ValueError("must be a whole number, or a list of names, each once")
+    return value
+
+
 def tags(value: Any) -> Any:
     """Tag values are text and not empty: the service refuses empty ones (azure-sdk-for-python#41586)."""
     for key, each in _members(value):

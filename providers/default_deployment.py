@@ -28,6 +28,7 @@ from providers.kind import (
     writable,
 )
 from providers.ownership import TAG, tag_of
+from providers.retiring import default_of
 from providers.schema import LOCAL, REPLACE, prop
 
 
@@ -55,7 +56,7 @@ class DefaultDeploymentKind(Kind):
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
         live = client(props).get(props["endpoint_id"], api_version=props["api_version"])
-        if live is None or not _default(live):
+        if live is None or not default_of(live):
             return gone()
         inputs = self.live(live, props)
         return ReadResult(id_, inputs, inputs)
@@ -75,7 +76,7 @@ class DefaultDeploymentKind(Kind):
         id_, version = props["endpoint_id"], props["api_version"]
         with client(props).exclusive(id_):
             live = standing(id_, props, operation)
-            if live is None or (only_from and _default(live) != only_from):
+            if live is None or (only_from and default_of(live) != only_from):
                 if name is None:
                     return
                 raise Refusal(
@@ -91,7 +92,7 @@ class DefaultDeploymentKind(Kind):
                     name="endpoint-of-another-stack",
                 )
             state = (live.get("properties") or {}).get("provisioningState") or "Succeeded"
-            if _default(live) == name and state == "Succeeded":
+            if default_of(live) == name and state == "Succeeded":
                 return
             body = writable(live)
             body["properties"]["defaults"] = {"deploymentName": name}
@@ -100,9 +101,9 @@ class DefaultDeploymentKind(Kind):
                 result = client(props).put(
                     id_, body, api_version=version, deadline=deadline(props, operation), progress=progress
                 )
-        if _default(result) != name:
+        if default_of(result) != name:
             raise Refusal(
-                f"{id_}: the default deployment is {_default(result)!r} after it was set to {name!r}; run again",
+                f"{id_}: the default deployment is {default_of(result)!r} after it was set to {name!r}; run again",
                 name="default-not-taken",
             )
 
@@ -115,8 +116,3 @@ class DefaultDeployment(Resource, module="azureml", name="DefaultDeployment"):
 def default_id(endpoint_id: str) -> str:
     """The Pulumi id of an endpoint's default: it is part of the endpoint, and has no id of its own in ARM."""
     return f"{endpoint_id}/defaults"
-
-
-def _default(endpoint: Mapping[str, Any]) -> str | None:
-    """The service says `{"deploymentName": null}` where none was ever set; older answers lack `defaults`."""
-    return ((endpoint.get("properties") or {}).get("defaults") or {}).get("deploymentName") or None

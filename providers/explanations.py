@@ -557,8 +557,45 @@ OWN = (
     Explanation(
         name="predictions-refused",
         cause="the smoke job completed, and its predictions are not what was expected; the default was not moved",
-        setting="smoke_job.expected_rows, smoke_job.check_script",
-        remedy="mend the model, the script or the expectation, and run `make up`",
+        setting="smoke_job.expected_rows, smoke_job.expected_columns, smoke_job.check_script",
+        remedy="mend the model, the script or the expectation, and run `make up`; with another expectation the same "
+        "predictions are looked at again",
+        own=True,
+    ),
+    Explanation(
+        name="input-too-large",
+        cause="a smoke job is a small one, and this input is not; nothing was started",
+        setting="smoke_job.max_files",
+        remedy="give it a folder with some typical files, or allow more",
+        own=True,
+    ),
+    Explanation(
+        name="input-uncountable",
+        cause="nobody can list the files of this input, so nobody knows what the smoke job would cost; nothing was "
+        "started",
+        setting="smoke_job.input, smoke_job.max_files",
+        remedy="give it as a datastore uri or as a data asset, or set `max_files: 0`",
+        own=True,
+    ),
+    Explanation(
+        name="deployment-serves",
+        cause="somebody has moved the default to a deployment that this stack is about to delete",
+        setting="default",
+        remedy="run `make refresh`, which notices, and `make up`, which moves the default back before it deletes",
+        own=True,
+    ),
+    Explanation(
+        name="deployment-in-use",
+        cause="jobs still run on a deployment that is to be deleted, and need its model; the default has moved already",
+        setting="deployments.<name>.drain",
+        remedy="run `make up` again when they have ended, or cancel them",
+        own=True,
+    ),
+    Explanation(
+        name="deployment-jobs-unreadable",
+        cause="the list of a deployment's jobs cannot be read, so nobody knows whether some still run on it",
+        setting="deployments.<name>.drain",
+        remedy="mend what the message names and run `make up` again",
         own=True,
     ),
     Explanation(
@@ -621,15 +658,15 @@ OWN = (
     ),
     Explanation(
         name="input-missing",
-        cause="nothing lies at the place that was named",
-        setting="INPUT",
+        cause="nothing lies at the place that was named; nothing was started",
+        setting="INPUT, smoke_job.input",
         remedy="correct the path",
         own=True,
     ),
     Explanation(
         name="data-asset-missing",
         cause="the workspace has no such data asset or version",
-        setting="INPUT",
+        setting="INPUT, smoke_job.input",
         remedy="name one of those in the message",
         own=True,
     ),

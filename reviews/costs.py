@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from providers.blob.size import size as bytes_words
+from providers.gating import Decision
+from providers.scoring_job import decide
 from reviews.markdown import code, value
 from reviews.preview import ABSENT, CREATE, DELETE, REPLACE, SAME, UPDATE, Change, Preview, PropertyChange
 
@@ -43,12 +45,13 @@ def jobs(preview: Preview) -> list[str]:
 
 
 def runs(job: Change) -> bool:
-    """Whether an `up` runs the job: an update of where its check script lies does not (providers/scoring_job.py)."""
-    if job.op != UPDATE:
-        return True
-    local = {"check_script", "deadline", "shared_key", "cloud", "api_version"}
-    failed = bool(job.init_errors) or (job.outputs or {}).get("verdict", "passed") != "passed"
-    return failed or not {each.path for each in job.properties} <= local
+    """Whether an `up` runs the job, and does not merely look at what an earlier one wrote (providers/gating.py)."""
+    return decision(job).act == "run"
+
+
+def decision(job: Change) -> Decision:
+    """What an `up` does about a smoke job."""
+    return decide((job.outputs or {}) if job.op == UPDATE else {}, job.inputs)
 
 
 def _clusters(preview: Preview) -> Iterator[tuple[str, str, str]]:
@@ -101,7 +104,7 @@ def _both(change: PropertyChange, whole: bool) -> str:
 
 def _job(job: Change, preview: Preview) -> str:
     deployment = _deployment_of(job, preview)
-    nodes = at(deployment, "resources.instance_count") or 1
+    nodes = at(job.inputs, "instance_count") or at(deployment, "resources.instance_count") or 1
     parts = [
         _how_much(job, deployment, preview),
         f"{nodes} {'node' if nodes == 1 else 'nodes'}{_size(deployment, preview)}",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reviews.costs import decision
 from reviews.markdown import code, value
 from reviews.preview import ABSENT, CREATE, DELETE, REPLACE, SAME, UPDATE, Change, Preview
 
@@ -87,7 +88,7 @@ def _deployment(change: Change, preview: Preview) -> str:
         return "new deployment"
     moved = [each.path for each in Change(UPDATE, change.urn, before.inputs, change.inputs).properties]
     content = sorted({path.split(".")[0] for path in moved if path.split(".")[0] in CONTENT})
-    other = sorted({path.split(".")[0] for path in moved} - {*CONTENT, "deployment_name"})
+    other = sorted({path.split(".")[0] for path in moved} - {*CONTENT, "deployment_name", "jobs_uri"})
     names = ", ".join(map(code, content)) or "content"
     also = f"; also {', '.join(map(code, other))}" if other else ""
     return f"new deployment beside {code(before.name)}, which serves on meanwhile: {names} changed{also}"
@@ -101,16 +102,13 @@ def _deployment_goes(change: Change, preview: Preview) -> str:
     return f"retired once {code(after.name)} is there{gate}"
 
 
-def _job(change: Change, preview: Preview) -> str:
-    before = preview.predecessor(change)
-    on = code(change.inputs.get("deployment_name"))
-    return f"**runs** on {on}" + ("" if before is None else f": it tests other things than {code(before.name)} did")
-
-
-def _job_again(change: Change, _: Preview) -> str:
-    on = code(change.inputs.get("deployment_name"))
-    failed = (change.outputs or {}).get("verdict") not in ("passed", None)
-    return f"**runs again** on {on}" + (": its last run did not pass" if failed else "")
+def _job(change: Change, _: Preview) -> str:
+    found, on = decision(change), code(change.inputs.get("deployment_name"))
+    if found.act == "run":
+        return f"**runs** on {on}: {found.why}"
+    if found.act == "look":
+        return f"nothing runs on {on}: {found.why}, and its predictions are looked at again"
+    return f"**nothing is tested** on {on}: {found.why}" if found.act == "skip" else "nothing runs"
 
 
 def _job_goes(_: Change, __: Preview) -> str:
@@ -122,6 +120,8 @@ def gate_words(default: Change, preview: Preview) -> str:
     gate = _gate_of(default, preview)
     if gate is None:
         return "**no smoke job stands before it**"
+    if gate.op == UPDATE and decision(gate).act == "skip":
+        return f"**{code(gate.name)} does not test it again**"
     return f"after {code(gate.name)} has passed" if gate.op != SAME else f"{code(gate.name)} has passed already"
 
 
@@ -175,7 +175,7 @@ _SENTENCES: Mapping[tuple[str, str], Callable[[Change, Preview], str]] = {
     ("BatchEndpoint", DELETE): _endpoint_goes,
     ("BatchEndpoint", REPLACE): _endpoint_goes,
     ("ScoringJob", CREATE): _job,
-    ("ScoringJob", UPDATE): _job_again,
+    ("ScoringJob", UPDATE): _job,
     ("ScoringJob", DELETE): _job_goes,
     **{("DefaultDeployment", op): gate_words for op in (CREATE, UPDATE)},
     ("DefaultDeployment", DELETE): _default_goes,

@@ -61,6 +61,11 @@ _FOUNDATION = {
     "role_wait": _EFFECT[LOCAL],
 }
 _OF_THE_RUN = {"keep_assets", "api_version", "deadlines", "operations_at_once", "allow_local_state"}
+_LOOKED_AT = "the predictions that are there are looked at again"
+_SMOKE_JOB = {
+    **dict.fromkeys(("expected_rows", "expected_columns", "check_script"), _LOOKED_AT),
+    **dict.fromkeys(("max_files", "on_rollback", "deadline"), _EFFECT[LOCAL]),
+}
 _PLACES = {"subscription_id", "resource_group", "workspace", "location", "cloud", "datastore"}
 
 
@@ -106,6 +111,8 @@ def _effect(path: str) -> str:
     if first in _PLACES:
         return "everything is made anew there"
     if first == "deployments" and len(rest) > 1:
+        if rest[1] == "drain":
+            return _EFFECT[LOCAL]
         made_of = rest[1] in _MADE_OF and rest[1] in schema.properties(StackDeployment)
         return "a new deployment beside the old" if made_of else "updated in place"
     if first == "foundation" and rest:
@@ -118,7 +125,7 @@ def _effect(path: str) -> str:
         # Only scale settings are known to change on a live cluster: they alone are in the specification's PATCH.
         return "updated in place" if rest[0] in _SCALE else "sent by azure-native; the service may refuse it"
     if first == "smoke_job":
-        return "the job runs again"
+        return _SMOKE_JOB.get(rest[0] if rest else "", "the job runs again")
     if first in _OF_THE_RUN:
         return _EFFECT[LOCAL] if first in ("api_version", "deadlines") else "nothing"
     return "the default moves, after the smoke job" if first == "default" else "updated in place"

@@ -18,6 +18,7 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from components.assets import is_id
 from components.batch_scoring import BatchScoringArgs, StackDeployment
 from components.placement import Placement
+from components.smoke_job import SmokeJobSettings, is_remote
 from components.sources import Sources
 from providers import checks, schema
 from providers.blob import Folder, FolderError, kept, scan
@@ -108,6 +109,8 @@ def gather(settings: Settings, look: Callable[[str], Folder] = scan) -> Sources:
             failures.append(Failure(name, f"{path}: {_one_line(error)}"))
     failures += _missing_scripts(settings, folders)
     failures += _models(settings, folders)
+    if settings.smoke_job and settings.smoke_job.input in folders:
+        failures += _smoke_input_checks(settings.smoke_job, folders[settings.smoke_job.input])
     if failures:
         raise InvalidSettings(failures)
     return Sources(folders, texts)
@@ -144,8 +147,8 @@ def _cross_checks(settings: Settings) -> list[Failure]:
     if settings.default and settings.default not in settings.deployments:
         known = ", ".join(settings.deployments)
         failures.append(Failure("default", f"must name one of the deployments ({known}), got {settings.default!r}"))
-    if settings.smoke_job and not settings.default:
-        failures.append(Failure("smoke_job", "gates the default deployment, so `default` must be set"))
+    if settings.smoke_job:
+        failures += _smoke_checks(settings, settings.smoke_job)
     for name, deployment in settings.deployments.items():
         where = f"deployments.{name}"
         longest = 32 if deployment.fixed_name else 32 - len("-12345678")
@@ -157,6 +160,43 @@ def _cross_checks(settings: Settings) -> list[Failure]:
             failures.append(Failure(where, f"its name must have at most {longest} characters (its hash follows)"))
         failures += _deployment_checks(where, deployment)
     return failures
+
+
+def _smoke_checks(settings: Settings, smoke: SmokeJobSettings) -> list[Failure]:
+    failures = []
+    if not settings.default:
+        failures.append(Failure("smoke_job", "gates the default deployment, so `default` must be set"))
+    query = smoke.input.partition("?")[2]
+    if smoke.input.startswith("https://") and query:
+        # Not quoted: it may be a signature.
+        failures.append(
+            Failure("smoke_job.input", "must have no query: a signature would stand in the stack's state; give a uri")
+        )
+    if smoke.input.startswith("azureml:") and not smoke.input.startswith("azureml://"):
+        failures.append(
+            Failure(
+                "smoke_job.input",
+                "must be the ARM id of a data asset's version, /subscriptions/.../data/<name>/versions/<version>: "
+                f"azureml:<name>:<version> is shorthand of the az command line alone, got {smoke.input!r}",
+            )
+        )
+    return failures
+
+
+def _smoke_input_checks(smoke: SmokeJobSettings, found: Folder) -> list[Failure]:
+    """What a local input must be like, once it was looked at."""
+    where = "smoke_job.input"
+    if smoke.max_files and found.files > smoke.max_files:
+        return [
+            Failure(
+                where,
+                f"{smoke.input} has {found.files} files, more than `smoke_job.max_files` ({smoke.max_files}) allows: "
+                "a smoke job is a small one",
+            )
+        ]
+    if smoke.input_type == "UriFile" and not found.is_file:
+        return [Failure("smoke_job.input_type", f"must be UriFolder: {smoke.input} is a folder")]
+    return []
 
 
 def _deployment_checks(where: str, deployment: Any) -> list[Failure]:
@@ -184,7 +224,7 @@ def _folders(settings: Settings) -> list[tuple[str, str]]:
             if path and not is_id(path):
                 found.append((f"deployments.{name}.{kind}", path))
     smoke = settings.smoke_job
-    if smoke and not is_id(smoke.input) and not smoke.input.startswith("https://"):
+    if smoke and not is_remote(smoke.input):
         found.append(("smoke_job.input", smoke.input))
     if smoke and smoke.check_script:
         found.append(("smoke_job.check_script", smoke.check_script))

@@ -31,6 +31,7 @@ from lab.emulator.errors import AzureError, arm_error, unknown
 from lab.emulator.executions import Executions
 from lab.emulator.full_disk import said_of_full_disk
 from lab.emulator.operations import settle
+from lab.emulator.requests import deployment_of
 from lab.emulator.timestamps import compact
 from lab.hosts import blob_account
 
@@ -137,13 +138,15 @@ class _Door:
         if fault is None or fault.handled_first:
             reply = await self._handle(call)
             handled: int | None = reply.status
+            deployment = deployment_of(call, reply)
         else:
-            reply, handled = Reply(fault.status), None
+            reply, handled, deployment = Reply(fault.status), None, None
         if fault is not None and fault.action == "reply":
             body = fault.text if fault.text is not None else EMPTY if fault.body is None else fault.body
             reply = Reply(fault.status, body, dict(fault.headers))
         said = fault.action if fault is not None and fault.action != "reply" else reply.status
-        self._cloud.log.add(call, said, time.perf_counter() - began, _error_code(reply), handled)
+        took = time.perf_counter() - began
+        self._cloud.log.add(call, said, took, error=_error_code(reply), handled=handled, deployment=deployment)
         if fault is not None and fault.action == "drop":
             await _drop(scope, receive)
         elif fault is not None and fault.action == "stall":

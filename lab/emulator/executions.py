@@ -113,7 +113,7 @@ class Executions:
         """Bring every job one step on. True while there is an active one."""
         now = self._clock()
         running, waiting, active = 0, [], set()
-        for record in self._store.active_jobs(limit=self.plays.max_drivers * 2 + 20):
+        for record in self._store.active_jobs(limit=self.plays.max_drivers * 2 + 20, ready=now):
             with self._failing(record):
                 current = self.refresh(record)
                 if not current["active"]:
@@ -126,8 +126,6 @@ class Executions:
         # Of ended jobs, a driver is remembered until it is gone, so that it is reaped.
         self._running = {name: each for name, each in self._running.items() if name in active or each.alive()}
         for record in waiting:
-            if now < record["ready_at"]:
-                continue
             with self._failing(record):
                 if record["impossible"]:
                     self._end(record, "Failed", {"code": "UserError", "message": record["impossible"]})

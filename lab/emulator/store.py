@@ -257,9 +257,11 @@ class Store:
         )
         return [json.loads(row[0]) for row in rows]
 
-    def active_jobs(self, limit: int = -1) -> list[dict[str, Any]]:
-        """The oldest first; -1 is no limit."""
-        rows = self._all("SELECT record FROM jobs WHERE active = 1 ORDER BY seq LIMIT ?", (limit,))
+    def active_jobs(self, limit: int = -1, ready: float | None = None) -> list[dict[str, Any]]:
+        """The oldest first; -1 is no limit. `ready`: without those that wait for their nodes beyond that time."""
+        waits = "" if ready is None else "AND json_extract(record, '$.ready_at') <= ?"
+        given = (limit,) if ready is None else (ready, limit)
+        rows = self._all(f"SELECT record FROM jobs WHERE active = 1 {waits} ORDER BY seq LIMIT ?", given)  # noqa: S608
         return [json.loads(row[0]) for row in rows]
 
     def job_ids(self) -> list[str]:

@@ -251,10 +251,10 @@ def _started_unnoticed(submission: Submission, attempt: Attempt, submitted: floa
 def writes_to(job: Mapping[str, Any], uri: str) -> bool:
     """Whether a job of the endpoint's list has this datastore uri as an output."""
     outputs = (job.get("properties") or {}).get("outputData") or {}
-    return any(_place(str((each or {}).get("uri"))) == _place(uri) for each in outputs.values())
+    return any(place_of(str((each or {}).get("uri"))) == place_of(uri) for each in outputs.values())
 
 
-def _place(uri: str) -> str:
+def place_of(uri: str) -> str:
     """Where a uri points, without what the service writes differently: the case of the ARM part."""
     split = urlsplit(uri)
     head, _, path = split.path.partition("/paths/")

@@ -79,13 +79,15 @@ def container(
     *,
     key: str | None = None,
     credential: TokenCredential | None = None,
+    anonymous: bool = False,
     transport: HttpTransport[Any, Any] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ContainerClient:
     """The container `name` of the account at `account_url` (`https://<account>.blob.core.windows.net`).
 
-    Signs in with Entra ID; a storage key is used only when it is given. Answers of 408 and 5xx and broken connections
-    are tried again 5 times, after 1, 3, 5, 9 and 17 seconds or so, 429 by `arm.retries`. Nothing is sent here.
+    Signs in with Entra ID, unless `anonymous`; a storage key is used only when it is given. Answers of 408 and 5xx and
+    broken connections are tried again 5 times, after 1, 3, 5, 9 and 17 seconds or so, 429 by `arm.retries`. Nothing is
+    sent here.
 
     Raises BlobError when the URL is not one of the cloud's own storage hosts.
     """
@@ -98,7 +100,7 @@ def container(
     return ContainerClient(
         account_url,
         name,
-        credential=key or credential or credentials.credential(cloud),
+        credential=None if anonymous else key or credential or credentials.credential(cloud),
         retry_policy=_Retry(sleep),
         connection_timeout=15,
         read_timeout=60,

@@ -93,6 +93,20 @@ def test_a_remembered_request_says_with_which_error_it_ended(lab: InProcessLab) 
     assert said[-3:] == [None, "UnknownToTheLab", "unauthorized_client"]
 
 
+def test_a_remembered_request_says_which_deployment_answered_or_is_the_default(lab: InProcessLab) -> None:
+    lab.deployed()
+    lab.invoke()
+    lab.put_endpoint(defaults={"deploymentName": "dep-1"})
+    lab.advance()
+    lab.arm("GET", "batchEndpoints/ept-1")
+    lab.arm("GET", "batchEndpoints/ept-1/deployments/dep-1")
+
+    said = [entry["deployment"] for entry in lab.control("GET", "requests").json()["requests"]]
+
+    assert said[-4:] == ["dep-1", "dep-1", "dep-1", None]
+    assert set(said[:-4]) == {None}
+
+
 def test_the_newest_requests_push_out_the_oldest(lab: InProcessLab) -> None:
     lab.control("PUT", "settings", {"request_log": 2})
     for _ in range(4):

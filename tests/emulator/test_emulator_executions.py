@@ -94,6 +94,19 @@ def test_a_job_waits_for_nodes_when_that_takes_time(make_lab: MakeLab) -> None:
     assert (early, len(lab.scripted.started)) == (0, 1)
 
 
+def test_jobs_that_wait_for_nodes_hold_up_nobody(lab: InProcessLab) -> None:
+    lab.deployed()
+    lab.control("PUT", "settings", {"provisioning_seconds": 3600, "max_drivers": 1})
+    for _ in range(30):
+        lab.invoke()
+    lab.control("PUT", "settings", {"provisioning_seconds": 0})
+    lab.invoke()
+
+    lab.advance()
+
+    assert len(lab.scripted.started) == 1
+
+
 def test_a_driver_that_dies_without_a_word_fails_its_job(lab: InProcessLab) -> None:
     name = lab.deployed().invoke().json()["name"]
     lab.advance()

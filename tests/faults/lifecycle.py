@@ -148,7 +148,7 @@ class Lifecycle:
             **{key: {"update"} for key in ("CodeVersion", "ModelVersion", "BatchEndpoint", "BatchDeployment")},
             **{key: {"update"} for key in FOREIGN_KINDS},
             # The smoke job is about the deployment's settings: other settings, another job.
-            "ScoringJob": {"create", "delete"},
+            "ScoringJob": {"update"},
         }
         planned = self._checkout.preview()
         self._checkout.succeed("up")
@@ -177,8 +177,8 @@ class Lifecycle:
         self._edit()
         both = {"create", "delete"}
         expected = {
-            **dict.fromkeys(("BlobFolder", "CodeVersion", "BatchDeployment", "ScoringJob"), both),
-            "DefaultDeployment": {"update"},
+            **dict.fromkeys(("BlobFolder", "CodeVersion", "BatchDeployment"), both),
+            **{key: {"update"} for key in ("ScoringJob", "DefaultDeployment")},
         }
         planned = self._checkout.preview()
         self._checkout.succeed("up")

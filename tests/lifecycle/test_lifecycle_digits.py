@@ -56,15 +56,14 @@ def test_new_content_is_a_new_deployment_and_bad_content_never_becomes_the_defau
 
     kinds = sorted(f"{operation} {re.sub('-[0-9a-f]{8}$', '', name)}" for name, operation in planned.items())
     assert kinds == [
-        "create BatchDeployment digits",
+        "create BatchDeployment batch-scoring-b9ebd836-digits",
         "create BlobFolder digits-code",
         "create CodeVersion digits-code",
-        "create ScoringJob smoke",
-        "delete BatchDeployment digits",
+        "delete BatchDeployment batch-scoring-b9ebd836-digits",
         "delete BlobFolder digits-code",
         "delete CodeVersion digits-code",
-        "delete ScoringJob smoke",
-        "update DefaultDeployment default",
+        "update DefaultDeployment batch-scoring-b9ebd836-default",
+        "update ScoringJob batch-scoring-b9ebd836-smoke",
     ]
     assert deployment_names(checkout) == [new]
     assert new != old
@@ -100,7 +99,7 @@ def test_settings_change_in_place_and_drift_is_repaired(checkout: Checkout) -> N
     planned = checkout.preview()
     checkout.succeed("up")
 
-    assert planned[f"BatchDeployment {name}"] == "update"
+    assert planned[f"BatchDeployment batch-scoring-b9ebd836-{name}"] == "update"
     assert default_of(checkout) == name
     assert checkout.preview() == {}
 

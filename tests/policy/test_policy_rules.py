@@ -64,7 +64,8 @@ BAD: dict[str, tuple[str, Callable[[Settings], object], dict[str, Any], str]] = 
         "lab",
         lambda s: s["deployments"]["digits"].update(resources={"instance_count": 5}),
         {"maximum-of-nodes": {"nodes": 4}},
-        "digits-* a job takes 5 nodes, 4 are allowed; set `resources: {instance_count: 4}` or less on the deployment",
+        "batch-scoring-*-digits-* a job takes 5 nodes, 4 are allowed; set `resources: {instance_count: 4}` or less on "
+        "the deployment",
     ),
     "a size that nobody agreed on": (
         "lab",
@@ -76,8 +77,8 @@ BAD: dict[str, tuple[str, Callable[[Settings], object], dict[str, Any], str]] = 
         "lab",
         serverless,
         {"allowed-vm-sizes": {"sizes": ["standard_ds*_v2"]}},
-        "digits-* VM size Standard_NC24ads_A100_v4 is not allowed; set `resources.instance_type` to one of "
-        "standard_ds*_v2",
+        "batch-scoring-*-digits-* VM size Standard_NC24ads_A100_v4 is not allowed; set `resources.instance_type` to "
+        "one of standard_ds*_v2",
     ),
     "no cost center": (
         "lab",
@@ -102,7 +103,7 @@ BAD: dict[str, tuple[str, Callable[[Settings], object], dict[str, Any], str]] = 
         "lab",
         without_gate,
         {},
-        "default digits-* becomes the default untested; set `smoke_job` in the stack file",
+        "batch-scoring-*-default digits-* becomes the default untested; set `smoke_job` in the stack file",
     ),
 }
 
@@ -184,7 +185,8 @@ def test_what_is_not_known_yet_is_nobodys_fault(props: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "refused"), [("passed", False), (None, False), (LATER, False), ("failed", True), ("pending", True)]
+    ("verdict", "refused"),
+    [("passed", False), (None, False), (LATER, False), ("skipped", False), ("failed", True), ("pending", True)],
 )
 def test_a_default_waits_for_a_job_that_passed_on_its_deployment(verdict: Any, refused: bool) -> None:
     resources = registered("lab", settings_of("lab", ROOT), ROOT)
@@ -219,7 +221,7 @@ def test_a_job_that_the_default_does_not_wait_for_is_no_gate() -> None:
         for each in registered("lab", settings_of("lab", ROOT), ROOT)
     ]
 
-    assert ["does not wait for smoke-" in each.message for each in violations(resources, {})] == [True]
+    assert ["-smoke, which tests digits-" in each.message for each in violations(resources, {})] == [True]
 
 
 def test_every_policy_and_setting_says_what_it_is() -> None:

@@ -81,6 +81,19 @@ def test_text_stays_text() -> None:
         ({"deployments": {}}, "deployments: must not be empty"),
         ({"default": "numbers"}, "default: must name one of the deployments (digits), got 'numbers'"),
         ({"default": None}, "smoke_job: gates the default deployment, so `default` must be set"),
+        (
+            {"smoke_job__input": "azureml:images:3"},
+            "smoke_job.input: must be the ARM id of a data asset's version, /subscriptions/...",
+        ),
+        ({"smoke_job__input": "https://a.blob.core.windows.net/c/f?sig=abc"}, "smoke_job.input: must have no query"),
+        (
+            {"smoke_job__expected_columns": 2.5},
+            "smoke_job.expected_columns: must be a whole number, or a list of names",
+        ),
+        ({"smoke_job__expected_columns": ["a", "a"]}, "smoke_job.expected_columns: must be a whole number, or a list"),
+        ({"smoke_job__on_rollback": "maybe"}, "smoke_job.on_rollback: must be one of run, skip, got 'maybe'"),
+        ({"smoke_job__instance_count": 0}, "smoke_job.instance_count: must be at least 1, got 0"),
+        ({"deployments__digits__drain": "soon"}, "deployments.digits.drain: must be a duration such as PT30S or 30s"),
         ({"endpoint__name": "9to5"}, "endpoint.name: must have 3 to 32 characters"),
         ({"tags": {"team": ""}}, "tags: tag 'team' must have a value"),
         ({"cloud": "mars"}, "cloud: must be one of public, usgovernment, china, got 'mars'"),
@@ -141,6 +154,34 @@ def test_missing_folders_and_broken_files_are_named(monkeypatch: pytest.MonkeyPa
     assert found[0].startswith("deployments.digits.model: examples/digits/modle: no such folder or file")
     assert "must be a conda file" in found[1]
     assert found[2] == "deployments.digits.scoring_script: 'scoer.py' is not in examples/digits/code"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_files": 179}, "smoke_job.input: examples/digits/images has 180 files, more than `smoke_job.max_files`"),
+        ({"input_type": "UriFile"}, "smoke_job.input_type: must be UriFolder: examples/digits/images is a folder"),
+        ({"input": "examples/none"}, "smoke_job.input: examples/none: no such folder or file"),
+        ({"check_script": "examples/none.py"}, "smoke_job.check_script: examples/none.py: no such folder or file"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_smoke_jobs_input_is_looked_at_before_anything_runs(
+    changes: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+
+    with pytest.raises(InvalidSettings) as refused:
+        gather(settings(**{f"smoke_job__{name}": value for name, value in changes.items()}))
+
+    assert str(refused.value.failures[0]).startswith(said)
+
+
+@pytest.mark.parametrize("changes", [{"max_files": 0}, {"max_files": 180}, {"expected_columns": 3.0}])
+def test_a_smoke_job_within_its_bounds_is_taken(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+    gather(settings(**{f"smoke_job__{name}": value for name, value in changes.items()}))
 
 
 def test_environment_variables_of_an_encrypted_setting_stay_secret() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.batch_scoring import SmokeJobSettings
+from components.batch_scoring import StackDeployment
+from components.smoke_job import SmokeJobSettings
 from providers import checks, schema
 from providers.kind import AzureArgs
 from stacks.short_lived import main, short_lived
@@ -115,12 +116,16 @@ def test_what_posts_comments_runs_no_code_of_the_pull_request() -> None:
 
 
 def test_a_run_ends_by_its_own_deadlines_before_the_runner_ends_it() -> None:
-    """Endpoint, deployment and default one after the other, before them compute and environment, and the smoke job."""
+    """Endpoint, deployment and default one after the other, before them compute and environment, and the smoke job.
+
+    After them the retired deployment, which waits for the jobs that still run on it.
+    """
     operation = checks.seconds(str(schema.properties(AzureArgs)["deadline"].default))
     smoke = checks.seconds(str(schema.properties(SmokeJobSettings)["deadline"].default))
+    drain = checks.seconds(str(schema.properties(StackDeployment)["drain"].default))
     job = dict(jobs(ROOT / ".github" / "workflows" / "stack.yml"))["run"]
 
-    assert 4 * operation + smoke < job["timeout-minutes"] * 60
+    assert 4 * operation + smoke + drain < job["timeout-minutes"] * 60
 
 
 def test_runs_on_one_stack_wait_for_each_other_and_are_never_cut_off() -> None:
