@@ -145,12 +145,8 @@ class _Door:
             body = fault.text if fault.text is not None else EMPTY if fault.body is None else fault.body
             reply = Reply(fault.status, body, dict(fault.headers))
         said = fault.action if fault is not None and fault.action != "reply" else reply.status
-<<<<<<< HEAD
         took = time.perf_counter() - began
         self._cloud.log.add(call, said, took, error=_error_code(reply), handled=handled, deployment=deployment)
-=======
-        self._cloud.log.add(call, said, time.perf_counter() - began, _error_code(reply), handled, deployment)
->>>>>>> 1e8045b (The lab's request log says which deployment answered, and which one is the default)
         if fault is not None and fault.action == "drop":
             await _drop(scope, receive)
         elif fault is not None and fault.action == "stall":

@@ -25,10 +25,7 @@ class RequestLog:
         call: Call,
         status: int | str,
         seconds: float,
-<<<<<<< HEAD
         *,
-=======
->>>>>>> 1e8045b (The lab's request log says which deployment answered, and which one is the default)
         error: str | None = None,
         handled: int | None = None,
         deployment: str | None = None,
