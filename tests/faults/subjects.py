@@ -325,6 +325,7 @@ class ScoringJob(Subject):
     method = "POST"
     operations = False
     by_post = True
+    fixed: ClassVar[tuple[str, ...]] = ("subjects",)  # taken in with the next change, and no change by itself
     adoptable = "a job is found by the place that it writes to, which is the stack's own"
 
     @cached_property

@@ -101,6 +101,11 @@ def no_op(subject: Subject) -> None:
     assert not stack.planned()
 
 
+def _another(value: object) -> object:
+    """Of the same type, and not the same; a property that is not set gets a number."""
+    return f"{value}-other" if isinstance(value, str) else 1 if not isinstance(value, int) else value + 1
+
+
 def update_each(subject: Subject) -> None:
     """Every property that is declared as updated in place, one after the other."""
     fixed = getattr(subject, "fixed", ())
@@ -109,8 +114,10 @@ def update_each(subject: Subject) -> None:
     if not mutable:
         raise NotApplicable("no property is updated in place")
     if subject.by_post:
+        bag = subject.new()
         for name in mutable:
-            assert subject.kind.diff("x", {name: "old"}, {name: "new"}).changes, name
+            planned = subject.kind.diff("x", bag, bag | {name: _another(bag.get(name))})
+            assert (planned.changes, planned.replaces) == (True, []), f"{name}: {planned.replaces}"
         return
     optional = {"compute", "code_configuration", "model", "environment_id", "deployment_configuration"}
     missing = set(mutable) - set(subject.others) - optional

@@ -51,7 +51,7 @@ def test_a_comment_names_the_files_that_differ_and_drift_is_told_and_left_alone(
     refused = reviewed(checkout, "--offline")
 
     assert changed.code == 0, changed
-    assert "### Preview of stack `lab`: 4 to delete, 4 to create, 1 to update" in changed.said
+    assert "### Preview of stack `lab`: 3 to delete, 3 to create, 2 to update" in changed.said
     assert "| ~ changed | `score.py` |" in changed.said
     assert (quiet.code, "### Drift of stack `lab`: none" in quiet.said) == (0, True), quiet
     assert drifted.code == 3, drifted
