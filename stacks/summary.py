@@ -14,7 +14,9 @@ def summary(outputs: Mapping[str, Any]) -> str:
         _line("default", outputs.get("default_deployment") or "none"),
     ]
     job = outputs.get("smoke_job") or {}
-    if job:
+    if job.get("status") == "Skipped":
+        lines.append(_line("smoke job", f"none: {job.get('check')}"))
+    elif job:
         lines += [
             _line("smoke job", f"{job.get('job_name')} {job.get('status')}, {_whole(job.get('rows'))} rows"),
             _line("predictions", job.get("predictions")),
