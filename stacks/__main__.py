@@ -29,6 +29,7 @@ from stacks.engine import (
     ROOT,
     CannotRun,
     Engine,
+    as_written,
     choose,
     prepare,
     refuse_local_state,
@@ -94,7 +95,7 @@ def main(arguments: list[str]) -> int:
                 print(advice(asked.stack, each), file=sys.stderr)
             for line in explained(events):
                 print(f"-> {line}", file=sys.stderr)
-        if code == 0 and asked.verb == "destroy" and checking.settings_of(stack_file(asked.stack)).keep_assets:
+        if code == 0 and asked.verb == "destroy" and as_written(asked.stack, "keep_assets") is True:
             print(f"assets are kept (`keep_assets`); to delete those that nobody uses: {_PRUNE} {asked.stack}")
         if code == 0 and asked.verb == "up":
             _show(engine, asked.stack)

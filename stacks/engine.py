@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -192,12 +193,17 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def as_written(stack: str, name: str) -> Any:
+    """A setting as it stands in the stack file, None where it does not; the others need not be right."""
+    settings = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
+    return (settings.get("config") or {}).get(f"batch-scoring:{name}")
+
+
 def refuse_local_state(engine: Engine, stack: str) -> None:
     """State of a real deployment on one machine is state that the next machine does not have."""
     if engine.options:
         return
-    settings = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
-    allowed = (settings.get("config") or {}).get("batch-scoring:allow_local_state")
+    allowed = as_written(stack, "allow_local_state")
     asked = subprocess.run(  # noqa: S603  # the `pulumi` that was chosen
         [*engine.command, "whoami", "--verbose", "--json"],
         cwd=ROOT,
