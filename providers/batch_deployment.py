@@ -209,7 +209,7 @@ class BatchDeploymentKind(Kind):
 
     def arrival(self, inputs: Mapping[str, Any]) -> str:
         content = [name for name in CONTENT if inputs.get(name) is not None]
-        return f"new, beside one of other content: {', '.join(content)} are settled at its creation"
+        return f"a new deployment: {', '.join(content)} are settled at creation"
 
     def create(self, props: Mapping[str, Any]) -> CreateResult:
         id_ = f"{props['endpoint_id']}/deployments/{props['deployment_name']}"
