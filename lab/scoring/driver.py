@@ -20,15 +20,17 @@ from lab.scoring.blobs import (
     safe_target,
 )
 from lab.scoring.environment import NO_AZUREML, NO_ENVIRONMENT, EnvironmentFailed, EnvironmentResolver, has_module
+from lab.scoring.failures import ScriptFailed
 from lab.scoring.logs import BUILD_LOG, MINI_BATCHES, README, README_TEXT, RESULT, STD_LOG, JobLogs, LogUploader
 from lab.scoring.mini_batches import NO_DATA, NO_RESULT, MiniBatch, Tally, split, worker_count
 from lab.scoring.mlflow_model import MlflowModelError, environment_of, read_mlflow_model
-from lab.scoring.pool import ScriptFailed, WorkerLaunch, WorkerPool
+from lab.scoring.pool import WorkerPool
 from lab.scoring.progress import ProgressOverview
 from lab.scoring.report import Report
 from lab.scoring.results import OutputExists, Parts, refuse_existing, upload_result, written_files
 from lab.scoring.spec import BlobPath, EnvironmentSpec, JobSpec, ModelSpec
 from lab.scoring.status import JobStatus, Status, StatusFile, now
+from lab.scoring.worker_process import WorkerLaunch
 
 _CANCEL_UPLOAD_SECONDS = 0.3
 """How long a cancelled job goes on copying its logs, per step: it is to be gone within a second."""

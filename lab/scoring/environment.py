@@ -29,7 +29,7 @@ from lab.registries import SYSTEM_BUNDLES, uv_environment
 from lab.scoring.blobs import Cancellation, wait_until
 from lab.scoring.conda import CondaError, CondaFile, named_requirement, normalised, parse_conda
 from lab.scoring.interpreters import Interpreters
-from lab.scoring.pool import end_group
+from lab.scoring.process_group import end_group
 from lab.scoring.spec import EnvironmentSpec
 
 NO_ENVIRONMENT = "'Environment Id' must not be empty."

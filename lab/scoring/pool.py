@@ -1,86 +1,32 @@
 """The worker processes of a job, and which mini-batch each of them is on.
 
 One thread, one selector: it feeds workers, reads their replies and whatever the script prints, notices processes that
-ended, hang or talk nonsense, and starts others in their place. Each worker leads a process group (and session) of its
-own, so that ending the group ends what the script started too.
+ended, hang or talk nonsense, and starts others in their place. `worker_process.py` is the process itself.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import selectors
-import signal
-import struct
-import subprocess
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-import psutil
-
-from lab.scoring import worker as worker_program
 from lab.scoring.blobs import Cancellation
+from lab.scoring.failures import ScriptError, ScriptFailed
 from lab.scoring.logs import ERRORS, MINI_BATCHES, JobLogs
 from lab.scoring.mini_batches import NO_PROGRESS, MiniBatch, Tally, init_gives_up, patience
 from lab.scoring.report import Attempt, AttemptStatus
 from lab.scoring.results import Parts
 from lab.scoring.spec import Settings
 from lab.scoring.status import now
+from lab.scoring.worker_process import Unanswerable, WorkerLaunch, WorkerProcess
 
-_MAX_REPLY = 16 * 1024 * 1024
 _SHUTDOWN_SECONDS = 10.0
 _TOLD_FAILURES = 100
 _STATUSES: Mapping[str, AttemptStatus] = {"Timeout": "RUN_TIMEOUT", "WorkerProcessEnded": "PROCESS_ENDED"}
 """Type of a failure that the driver found -> what the report calls it; the script's own are RUN_EXCEPTION."""
-
-
-@dataclass(frozen=True)
-class ScriptError:
-    """Why a try failed: an exception of the user's script, or what became of its process."""
-
-    stage: str
-    """import, init or run."""
-    type: str
-    message: str
-    file: str | None = None
-    """Relative to the code folder."""
-    line: int | None = None
-    traceback: str = ""
-    mini_batch: MiniBatch | None = None
-
-    def __str__(self) -> str:
-        place = f", {self.file} line {self.line}" if self.file else ""
-        where = {"import": "while the script was imported", "init": "in init()", "run": "in run()"}[self.stage]
-        on = f" on {self.mini_batch}" if self.mini_batch else ""
-        said = f": {self.message}" if self.message else ""
-        return f"{self.type}{said}{place}, {where}{on}"
-
-
-class ScriptFailed(Exception):
-    """The job cannot go on; the text says why and carries the script's own error."""
-
-    def __init__(self, sentence: str, error: ScriptError | None) -> None:
-        super().__init__(f"{sentence} {error}" if error else sentence)
-        self.error = error
-
-
-@dataclass(frozen=True)
-class WorkerLaunch:
-    """What all workers of a job have in common."""
-
-    python: Path
-    environment: Mapping[str, str]
-    """The complete environment of a worker process."""
-    start: Mapping[str, Any]
-    """The `start` command, without what differs per worker."""
-    scratch: Path
-    """Folder in which each worker gets a working directory of its own."""
-    input_folder: Path
 
 
 class Observer(Protocol):
@@ -95,19 +41,15 @@ class _Task:
     last: ScriptError | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     slot: int
     node: int
-    process: int
+    number: int
+    """Of the process, on its node."""
     gpu: int | None
-    popen: subprocess.Popen[bytes]
-    commands: int
-    """Descriptor, non-blocking."""
-    replies: int
     deadline: float
-    outgoing: bytes = b""
-    incoming: bytearray = field(default_factory=bytearray)
+    process: WorkerProcess
     task: _Task | None = None
     began: tuple[float, str] = (0.0, "")
     """When it got its task: by the clock, and in UTC."""
@@ -115,7 +57,7 @@ class _Worker:
     stopping: bool = False
 
     def __str__(self) -> str:
-        return f"process{self.process:03d} on node {self.node}"
+        return f"process{self.number:03d} on node {self.node}"
 
 
 class WorkerPool:
@@ -154,7 +96,8 @@ class WorkerPool:
         self._record = record
         self._clock = clock
         self._selector = selectors.DefaultSelector()
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[WorkerProcess, _Worker] = {}
+        """Those that were not ended; what the selector still says of others in one round is passed over."""
         self._init_failures: dict[int, int] = {}
         self._processes: Counter[int] = Counter()
         self._free_gpus = {node: list(range(settings.gpus_per_node)) for node in range(settings.instance_count)}
@@ -180,128 +123,53 @@ class WorkerPool:
         self._turn(0.1)
         moment = self._clock()
         for worker in list(self._workers.values()):
-            if worker.popen.poll() is not None:
+            if ended := worker.process.ended:
                 self._drain(worker)
-                if worker.slot in self._workers and self._workers[worker.slot] is worker:
-                    self._lost(worker, _ending(worker.popen.returncode))
+                if self._lives(worker):
+                    self._lost(worker, ended)
             elif moment > worker.deadline:
                 self._late(worker)
         self._check_progress(moment)
-        self._observe([worker.popen.pid for worker in self._workers.values()])
+        self._observe([process.pid for process in self._workers])
 
     def _turn(self, timeout: float) -> None:
         """One round of the selector."""
         for key, _ in self._selector.select(timeout):
-            kind: str = key.data[0]
-            worker: _Worker = key.data[1]
-            if self._workers.get(worker.slot) is not worker:
+            kind, process = key.data
+            worker = self._workers.get(process)
+            if not worker:
                 continue  # ended earlier in this round
             if kind == "replies":
                 self._receive(worker)
             elif kind == "commands":
-                self._send_more(worker)
+                process.writable()
             else:
-                self._log_output(worker, kind, key.fd)
+                process.keep_output(kind, key.fd)
+
+    def _lives(self, worker: _Worker) -> bool:
+        return worker.process in self._workers
 
     def _start(self, slot: int) -> None:
         node = slot % self._settings.instance_count
-        process = self._processes[node]
+        number = self._processes[node]
         self._processes[node] += 1
         gpu = self._free_gpus[node].pop(0) if self._free_gpus[node] else None
-        environment = {
-            **self._launch.environment,
-            # A store of its own: processes that begin one together would trip over each other.
-            "MLFLOW_TRACKING_URI": self._logs.path(f"logs/mlruns/{node}-{process:03d}").as_uri(),
-            **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": str(gpu)}),
-        }
-        scratch = self._launch.scratch / f"{node}-{process:03d}"
-        log_dir = self._logs.path(f"logs/user/entry_script_log/{node}")
-        for folder in (scratch, log_dir):
-            folder.mkdir(parents=True, exist_ok=True)
-        commands_read, commands = os.pipe()
-        replies, replies_write = os.pipe()
-        try:
-            popen = subprocess.Popen(  # noqa: S603 - the interpreter of the job's environment and our own file
-                [str(self._launch.python), worker_program.__file__, str(commands_read), str(replies_write)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                cwd=scratch,
-                pass_fds=(commands_read, replies_write),
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(commands)
-            os.close(replies)
-            raise ScriptFailed(f"the environment's interpreter cannot be started: {error}", None) from error
-        finally:
-            os.close(commands_read)
-            os.close(replies_write)
+        process = WorkerProcess(self._launch, self._logs, self._selector, node=node, number=number, gpu=gpu)
         deadline = self._clock() + patience(self._settings)
-        worker = _Worker(slot, node, process, gpu, popen, commands, replies, deadline)
-        self._workers[slot] = worker
-        os.set_blocking(commands, False)
-        os.set_blocking(replies, False)
-        self._selector.register(replies, selectors.EVENT_READ, ("replies", worker))
-        for kind, stream in (("stdout", popen.stdout), ("stderr", popen.stderr)):
-            if stream is not None:
-                os.set_blocking(stream.fileno(), False)
-                self._selector.register(stream.fileno(), selectors.EVENT_READ, (kind, worker))
-        agent = {"agent_name": f"process{process:03d}", "log_dir": str(log_dir), "driver_pid": os.getpid()}
-        self._send(worker, {**self._launch.start, **agent, "command": "start"})
+        self._workers[process] = _Worker(slot, node, number, gpu, deadline, process)
 
-    def _send(self, worker: _Worker, command: Mapping[str, Any]) -> None:
-        data = json.dumps(command).encode("utf-8")
-        idle = not worker.outgoing
-        worker.outgoing += struct.pack(">I", len(data)) + data
-        if idle:
-            self._selector.register(worker.commands, selectors.EVENT_WRITE, ("commands", worker))
-            self._send_more(worker)
-
-    def _send_more(self, worker: _Worker) -> None:
-        if not worker.outgoing:
-            return
+    def _receive(self, worker: _Worker) -> bool:
+        """Hears what a worker has to say; False when there is nothing more for now."""
         try:
-            sent = os.write(worker.commands, worker.outgoing)
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            sent = len(worker.outgoing)  # the process is ending; its end is noticed elsewhere
-        worker.outgoing = worker.outgoing[sent:]
-        if not worker.outgoing:
-            self._selector.unregister(worker.commands)
-
-    def _receive(self, worker: _Worker) -> None:
-        try:
-            data = os.read(worker.replies, 65536)
-        except BlockingIOError:
-            return
-        if not data:
-            self._selector.unregister(worker.replies)
-            try:
-                code: int | None = worker.popen.wait(timeout=0.2)
-            except subprocess.TimeoutExpired:
-                code = None  # it closed the pipe and lives on: it can never answer, so it is lost as well
-            self._lost(worker, "closed its pipe to the driver" if code is None else _ending(code))
-            return
-        worker.incoming += data
-        while self._workers.get(worker.slot) is worker and len(worker.incoming) >= 4:
-            length = struct.unpack(">I", worker.incoming[:4])[0]
-            if length > _MAX_REPLY:
-                self._lost(worker, "sent a reply that is none")
-                return
-            if len(worker.incoming) < 4 + length:
-                return
-            body = bytes(worker.incoming[4 : 4 + length])
-            del worker.incoming[: 4 + length]
-            try:
-                reply = json.loads(body)
-                event = reply["event"]
-            except (ValueError, KeyError, TypeError):
-                self._lost(worker, "sent a reply that is none")
-                return
-            self._heard(worker, event, reply)
+            more = worker.process.receive()
+            for event, reply in worker.process.replies():
+                self._heard(worker, event, reply)
+                if not self._lives(worker):
+                    return False
+        except Unanswerable as why:
+            self._lost(worker, str(why))
+            return False
+        return more
 
     def _heard(self, worker: _Worker, event: str, reply: Mapping[str, Any]) -> None:
         if event == "ready" and not worker.ready:
@@ -353,7 +221,7 @@ class WorkerPool:
             self._progress_at = moment
         files = [str(self._launch.input_folder / name) for name in task.mini_batch.files]
         part = str(self._parts.attempt(task.mini_batch.index, task.tries))
-        self._send(worker, {"command": "run", "files": files, "part": part})
+        worker.process.send({"command": "run", "files": files, "part": part})
 
     def _failed_try(
         self, worker: _Worker, task: _Task | None, failure: ScriptError, reply: Mapping[str, Any] | None = None
@@ -386,7 +254,7 @@ class WorkerPool:
                 task.mini_batch,
                 task.tries,
                 worker.node,
-                f"process{worker.process:03d}",
+                f"process{worker.number:03d}",
                 instant,
                 0 if failure or not reply else reply["items"],
                 moment - began,
@@ -461,7 +329,7 @@ class WorkerPool:
         heading = f"The {worker} failed with error: "
         trace = failure.traceback or f"{failure.type}: {failure.message}"
         on = f"\nThis was {failure.stage}() on {failure.mini_batch}." if failure.mini_batch else ""
-        self._logs.error(worker.node, worker.process, heading, f"{trace.rstrip()}{on}")
+        self._logs.error(worker.node, worker.number, heading, f"{trace.rstrip()}{on}")
 
     def _say(self, failure: str) -> None:
         """Tells the main log of a failure, but not of thousands: its end must stay readable."""
@@ -476,84 +344,30 @@ class WorkerPool:
         for worker in self._workers.values():
             if worker.ready:
                 worker.stopping = True
-                self._send(worker, {"command": "stop"})
+                worker.process.send({"command": "stop"})
         deadline = self._clock() + _SHUTDOWN_SECONDS
         while self._clock() < deadline:
             self._cancellation.check()
-            waiting = [w for w in self._workers.values() if w.stopping and w.popen.poll() is None]
+            waiting = [w for w in self._workers.values() if w.stopping and w.process.ended is None]
             if not waiting:
                 return
             for key, _ in self._selector.select(0.02):
-                kind, worker = key.data
+                kind, process = key.data
                 if kind == "commands":
-                    self._send_more(worker)
+                    process.writable()
                 elif kind == "replies":
-                    self._selector.unregister(worker.replies)
+                    process.forget_replies()
                 else:
-                    self._log_output(worker, kind, key.fd)
-
-    def _log_output(self, worker: _Worker, kind: str, descriptor: int) -> bool:
-        """Keeps what the script printed; False when there is nothing more for now."""
-        try:
-            data = os.read(descriptor, 1024 * 1024)
-        except BlockingIOError:
-            return False
-        if not data:
-            self._selector.unregister(descriptor)
-            return False
-        name = f"logs/user/{kind}/{worker.node}/process{worker.process:03d}.{kind}.txt"
-        self._logs.capped(name).write(data)
-        return True
+                    process.keep_output(kind, key.fd)
 
     def _drain(self, worker: _Worker) -> None:
         """Reads the replies that a process left behind when it ended."""
-        while self._workers.get(worker.slot) is worker and worker.replies in self._selector.get_map():
-            before = len(worker.incoming), worker.task, worker.ready
-            self._receive(worker)
-            if before == (len(worker.incoming), worker.task, worker.ready):
-                return
+        while self._lives(worker) and self._receive(worker):
+            continue
 
     def _end(self, worker: _Worker) -> None:
-        """Kills a worker with everything it started, keeps its last output, and forgets it."""
-        del self._workers[worker.slot]
-        end_group(worker.popen)
+        """Ends a worker, and forgets it."""
+        del self._workers[worker.process]
         if worker.gpu is not None:
             self._free_gpus[worker.node].insert(0, worker.gpu)
-        registered = self._selector.get_map()
-        for kind, stream in (("stdout", worker.popen.stdout), ("stderr", worker.popen.stderr)):
-            if stream is None:
-                continue
-            for _ in range(16):  # at most 16 MiB: a process that escaped may still be printing
-                if stream.fileno() not in registered or not self._log_output(worker, kind, stream.fileno()):
-                    break
-            if stream.fileno() in registered:
-                self._selector.unregister(stream.fileno())
-            stream.close()
-        for descriptor in (worker.commands, worker.replies):
-            if descriptor in registered:
-                self._selector.unregister(descriptor)
-            os.close(descriptor)
-
-
-def end_group(popen: subprocess.Popen[bytes]) -> None:
-    """Kills a process that leads its group, the group, and descendants that left the group; then reaps it."""
-    descendants: list[psutil.Process] = []
-    with contextlib.suppress(psutil.Error):  # it ended before; its group is still ended below
-        descendants = psutil.Process(popen.pid).children(recursive=True)
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left (macOS says EPERM for zombies)
-        os.killpg(popen.pid, signal.SIGKILL)
-    for process in descendants:
-        try:
-            process.kill()
-        except psutil.Error:
-            continue  # it ended with the group
-    popen.wait()
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was ended by signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"was ended by signal {-code}"
+        worker.process.end()
