@@ -7,6 +7,8 @@ take (`<urn> <id>`: put a resource that exists into the state, where azure-nativ
 `python -m stacks check [STACK ...]` checks stack files, by default all, on this machine alone: no engine, no lab,
 no cloud. It says everything that is wrong in all of them at once; exit code 1 where something is.
 
+`python -m stacks from-az-ml STACK FILE...` writes a stack file from the YAML files of `az ml`.
+
 `python -m stacks promote FROM TO` writes the ids of what FROM's smoke job has passed on into TO's stack file.
 
 Chooses the engine, starts the lab for a lab stack, and says at the end what there is now. Exit codes are the engine's.
@@ -23,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from providers.schema import InvalidSettings
-from stacks import checking, promotion
+from stacks import checking, from_az_ml, promotion
 from stacks.engine import (
     IN_LAB,
     ROOT,
@@ -67,6 +69,8 @@ def main(arguments: list[str]) -> int:
         return _check_files(arguments[1:])
     if arguments[:1] == ["promote"]:
         return _promote(arguments[1:])
+    if arguments[:1] == ["from-az-ml"]:
+        return from_az_ml.main(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m stacks", description="Run a Pulumi verb on a stack.")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("stack")
