@@ -12,6 +12,8 @@ no cloud. It says everything that is wrong in all of them at once; exit code 1 w
 `python -m stacks promote FROM TO` writes the ids of what FROM's smoke job has passed on into TO's stack file.
 
 Chooses the engine, starts the lab for a lab stack, and says at the end what there is now. Exit codes are the engine's.
+
+What one verb alone needs is imported there: all the others would wait for it, half a second each time.
 """
 
 import argparse
@@ -24,8 +26,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from providers.schema import InvalidSettings
-from stacks import checking, from_az_ml, promotion
 from stacks.engine import (
     IN_LAB,
     ROOT,
@@ -39,9 +39,7 @@ from stacks.engine import (
     stack_file,
 )
 from stacks.existing import Existing, advice, import_options, refused, with_it
-from stacks.native_errors import explained
 from stacks.outputs import outputs
-from stacks.stack_file import PROJECT, stack_files
 from stacks.summary import summary
 
 VERBS = {
@@ -70,6 +68,8 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["promote"]:
         return _promote(arguments[1:])
     if arguments[:1] == ["from-az-ml"]:
+        from stacks import from_az_ml
+
         return from_az_ml.main(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m stacks", description="Run a Pulumi verb on a stack.")
     parser.add_argument("verb", choices=VERBS)
@@ -97,8 +97,8 @@ def main(arguments: list[str]) -> int:
             code = _run([*_command(engine, asked.verb, asked.stack, options), *logged], engine)
             for each in refused(events):
                 print(advice(asked.stack, each), file=sys.stderr)
-            for line in explained(events):
-                print(f"-> {line}", file=sys.stderr)
+            if code != 0:
+                _explain(events)
         if code == 0 and asked.verb == "destroy" and as_written(asked.stack, "keep_assets") is True:
             print(f"assets are kept (`keep_assets`); to delete those that nobody uses: {_PRUNE} {asked.stack}")
         if code == 0 and asked.verb == "up":
@@ -109,7 +109,17 @@ def main(arguments: list[str]) -> int:
     return code
 
 
+def _explain(events: Path) -> None:
+    from stacks.native_errors import explained
+
+    for line in explained(events):
+        print(f"-> {line}", file=sys.stderr)
+
+
 def _check_files(arguments: list[str]) -> int:
+    from stacks import checking
+    from stacks.stack_file import stack_files
+
     parser = argparse.ArgumentParser(
         prog="python -m stacks check", description="Look for what is wrong in stack files, without asking anybody."
     )
@@ -130,6 +140,10 @@ def _check_files(arguments: list[str]) -> int:
 
 
 def _promote(arguments: list[str]) -> int:
+    from providers.schema import InvalidSettings
+    from stacks import checking, promotion
+    from stacks.stack_file import PROJECT
+
     parser = argparse.ArgumentParser(
         prog="python -m stacks promote", description="Write what one stack has tested into the file of another one."
     )
