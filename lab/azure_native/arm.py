@@ -25,9 +25,14 @@ class Arm:
     """A client for one provider process; threads share it. `wait` pauses, and says if the engine cancelled."""
 
     def __init__(
-        self, credential: TokenCredential, wait: Callable[[float], bool], transport: httpx.BaseTransport | None
+        self,
+        sign_in: Callable[[], TokenCredential],
+        wait: Callable[[float], bool],
+        transport: httpx.BaseTransport | None,
     ) -> None:
-        self._credential, self._wait = credential, wait
+        """`sign_in` is asked when the first request is sent."""
+        self._sign_in, self._wait = sign_in, wait
+        self._credential: TokenCredential | None = None
         self._http = httpx.Client(base_url=HOST, transport=transport, timeout=60)
 
     def get(self, arm_id: str, api_version: str) -> JSON | None:
@@ -68,6 +73,7 @@ class Arm:
         """One request, sent again up to three times after a dropped connection, a 408, 429 or 5xx."""
         if not url.startswith(("/", f"{HOST}/")):
             raise RefusedError(f"refusing to send a token to {url}: not on {HOST}")
+        self._credential = self._credential or self._sign_in()
         headers = {"Authorization": f"Bearer {self._credential.get_token(f'{HOST}/.default').token}"}
         request = self._http.build_request(method, url, params=query, json=body, headers=headers)
         for seconds in (*RETRY_SECONDS, None):

@@ -13,7 +13,6 @@ from typing import Any
 import grpc
 import httpx
 from azure.core.credentials import TokenCredential
-from azure.identity import ClientSecretCredential
 from google.protobuf import any_pb2, empty_pb2, json_format, struct_pb2
 from google.rpc import status_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
@@ -91,9 +90,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return found
 
         _of_the_lab(f"/subscriptions/{setting('subscriptionId')}")
-        names = ("tenantId", "clientId", "clientSecret")
-        credential = self._credential or ClientSecretCredential(*map(setting, names), disable_instance_discovery=True)
-        self._arm = Arm(credential, self._wait, self._transport)
+        given = self._credential
+        who = [] if given else [setting(name) for name in ("tenantId", "clientId", "clientSecret")]
+        self._arm = Arm(lambda: given or _signed_in(*who), self._wait, self._transport)
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     @served
@@ -190,6 +189,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 def _kind(urn: str) -> Kind:
     return kind_of(urn.split("::")[2].rsplit("$", 1)[-1])
+
+
+def _signed_in(tenant_id: str, client_id: str, client_secret: str) -> TokenCredential:
+    # Not above: a preview asks nobody, and need not wait for it.
+    from azure.identity import ClientSecretCredential
+
+    return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
 
 
 def _of_the_lab(arm_id: str) -> str:

@@ -26,12 +26,6 @@ from typing import Any
 import httpx
 from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
-from azure.identity import (
-    AzurePipelinesCredential,
-    ClientAssertionCredential,
-    DefaultAzureCredential,
-    WorkloadIdentityCredential,
-)
 
 from . import assertions
 from .clouds import Cloud
@@ -148,19 +142,22 @@ def make_credential(
 
     `github` sends the requests for GitHub's tokens; `options` are azure-identity's own, of every credential.
     """
+    # Not above: a program, or a preview that asks nobody, need not wait for it.
+    from azure import identity
+
     options = {"authority": cloud.authority, **options}
     if has_service_principal(environment):
         return _default_credential(True, options)
     who = {"tenant_id": environment.get("AZURE_TENANT_ID", ""), "client_id": environment.get("AZURE_CLIENT_ID", "")}
     if all(who.values()) and assertions.is_given(environment):
         fresh = assertions.GitHubAssertions(environment, cloud.exchange_audience, transport=github)
-        return ClientAssertionCredential(**who, func=fresh, **options)
+        return identity.ClientAssertionCredential(**who, func=fresh, **options)
     pipeline = {name: environment.get(variable, "") for name, variable in _AZURE_PIPELINES.items()}
     if all(pipeline.values()) and environment.get("SYSTEM_OIDCREQUESTURI"):
-        return AzurePipelinesCredential(**pipeline, **options)
+        return identity.AzurePipelinesCredential(**pipeline, **options)
     file = environment.get("AZURE_FEDERATED_TOKEN_FILE")
     if all(who.values()) and file:
-        return WorkloadIdentityCredential(**who, token_file_path=file, **options)
+        return identity.WorkloadIdentityCredential(**who, token_file_path=file, **options)
     return _default_credential(False, options)
 
 
@@ -174,7 +171,9 @@ _AZURE_PIPELINES = {
 
 def _default_credential(by_environment: bool, options: Mapping[str, Any]) -> TokenCredential:
     """DefaultAzureCredential without those that are interactive, or that only probe when the answer is given."""
-    return DefaultAzureCredential(
+    from azure import identity
+
+    return identity.DefaultAzureCredential(
         exclude_workload_identity_credential=by_environment,
         exclude_managed_identity_credential=by_environment,
         exclude_cli_credential=by_environment,
