@@ -5,6 +5,7 @@ import pulumi
 from components.batch_scoring import BatchScoring
 from providers.schema import InvalidSettings
 from stacks import settings as stack_settings
+from stacks.normal_form import normal_form
 
 
 def main() -> None:
@@ -14,7 +15,7 @@ def main() -> None:
         sources = stack_settings.gather(settings, stack_settings.remembered)
     except InvalidSettings as invalid:
         raise pulumi.RunError(f"stacks/Pulumi.{stack}.yaml has settings that cannot be:\n{invalid}") from None
-    scoring = BatchScoring(project, settings.placement(project, stack), settings.parts(), sources)
+    scoring = BatchScoring(project, settings.placement(project, stack), normal_form(settings, project), sources)
     for name, value in scoring.outputs.items():
         pulumi.export(name, value)
 

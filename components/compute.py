@@ -1,6 +1,6 @@
-"""The compute that jobs run on: an AmlCompute cluster of the stack's own, or an existing one by its ARM id."""
+"""The computes that jobs run on: AmlCompute clusters of the stack's own, or existing ones by their ARM ids."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -9,6 +9,7 @@ from pulumi import Input, ResourceOptions
 
 from components.placement import Placement
 from providers import checks
+from providers.arm.ids import folded
 from providers.ownership import TAG
 from providers.schema import prop
 
@@ -46,6 +47,26 @@ class ComputeSettings:
     )
     user_assigned_identities: list[str] | None = prop("ARM ids of the user-assigned identities.", default=None)
     tags: Mapping[str, str] | None = prop("ARM tags.", default=None, check=checks.tags)
+
+
+@dataclass(frozen=True)
+class Computes:
+    """The computes of a stack, once they are built."""
+
+    ids: Mapping[str, str]
+    """Name in the stack file -> ARM id."""
+    clusters: Mapping[str, Sequence[pulumi.Resource]]
+    """Folded ARM id -> what to wait for: nothing for those of others."""
+
+    def id_of(self, reference: str | None) -> str:
+        """ARM id of what a deployment names: one of these, one by its ARM id, or nothing, where there is but one."""
+        if reference and reference.startswith("/"):
+            return reference
+        return self.ids[reference] if reference else next(iter(self.ids.values()))
+
+    def needs(self, ids: Iterable[str]) -> list[pulumi.Resource]:
+        """What to wait for before something runs on these computes."""
+        return [each for id_ in dict.fromkeys(map(folded, ids)) for each in self.clusters.get(id_, ())]
 
 
 def compute_id(placement: Placement, settings: ComputeSettings) -> str:

@@ -76,6 +76,8 @@ class Gate:
     placement: Placement
     sources: Sources
     settings: SmokeJobSettings
+    upload: str
+    """Name of the upload of what it reads."""
     shared_key: bool
     opts: ResourceOptions
 
@@ -84,7 +86,7 @@ class Gate:
         source = self.settings.input
         if is_remote(source):
             return Asset(source, digest=source)
-        uri, upload, _ = shelf.folder("smoke-input", source)
+        uri, upload, _ = shelf.folder(self.upload, source)
         return Asset(uri, (upload,), self.sources.folders[source].digest)
 
     def job(

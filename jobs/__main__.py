@@ -16,7 +16,7 @@ from jobs.logs import logs
 from jobs.records import arm_job
 from jobs.submitting import submit
 from jobs.summary import show
-from jobs.target import Target, named
+from jobs.target import Target, named, of_stack
 from jobs.unfinished import Unfinished
 from jobs.voice import Voice
 from jobs.watching import watch
@@ -98,12 +98,11 @@ def _in_its_cloud(asked: argparse.Namespace, arguments: Sequence[str], environ: 
     """Give `asked` the stack's endpoint. A stack whose cloud is reached by a command of its own is asked there: this
     process then becomes that command.
     """
-    if asked.endpoint:
-        raise Refusal("--stack and --endpoint: one of them", name="usage")
     found = deployed(asked.stack, environ)
-    asked.endpoint, asked.cloud = str(found.outputs["endpoint_id"]), found.cloud
+    name, asked.endpoint = of_stack(asked.stack, found.endpoints, asked.endpoint)
+    asked.cloud = found.cloud
     asked.datastore = asked.datastore or found.datastore
-    asked.named = f"--stack {asked.stack}"
+    asked.named = f"--stack {asked.stack}" + (f" --endpoint {name}" if len(found.endpoints) > 1 else "")
     if not found.within:
         return
     rest = _without_stack(arguments)
@@ -117,15 +116,19 @@ def _in_its_cloud(asked: argparse.Namespace, arguments: Sequence[str], environ: 
     os.execve(command[0], command, dict(environ))  # noqa: S606  # this Python, this project
 
 
+_OF_A_STACK = ("--stack", "--endpoint", "--datastore")
+"""Options that are others inside the stack's cloud."""
+
+
 def _without_stack(arguments: Sequence[str]) -> list[str]:
     rest: list[str] = []
     skip = False
     for word in arguments:
         if skip:
             skip = False
-        elif word in ("--stack", "--datastore"):
+        elif word in _OF_A_STACK:
             skip = True
-        elif not word.startswith(("--stack=", "--datastore=")):
+        elif not word.startswith(tuple(f"{option}=" for option in _OF_A_STACK)):
             rest.append(word)
     return rest
 

@@ -3,13 +3,17 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jobs import REFUSED, overrides
 
 
 class Parser(argparse.ArgumentParser):
-    """Wrong usage ends with 3, as everything that is refused."""
+    """Wrong usage ends with 3, as everything that is refused. No option is cut short."""
+
+    def __init__(self, **given: Any) -> None:
+        # jobs/__main__.py takes some of them out of what was typed.
+        super().__init__(**given, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -72,7 +76,11 @@ def _target() -> Parser:
     parent = Parser(add_help=False)
     group = parent.add_argument_group("the endpoint")
     group.add_argument("--stack", metavar="NAME", help="that of a deployed stack")
-    group.add_argument("--endpoint", metavar="NAME|ID", help="by its ARM id, or by its name with the three below")
+    group.add_argument(
+        "--endpoint",
+        metavar="NAME|ID",
+        help="by its ARM id, or by its name with the three below; with --stack: which one, where the stack has several",
+    )
     group.add_argument("--workspace", metavar="NAME")
     group.add_argument("--resource-group", metavar="NAME")
     group.add_argument("--subscription", metavar="ID")

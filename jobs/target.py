@@ -81,6 +81,28 @@ def named(
     )
 
 
+def of_stack(stack: str, endpoints: Mapping[str, Mapping[str, object]], chosen: str | None) -> tuple[str, str]:
+    """(name, ARM id) of the endpoint of a stack that is meant: the one that was chosen, or the only one.
+
+    `endpoints` is name in the stack file -> outputs; that name, the one in Azure and the ARM id are all taken. Raises
+    Refusal that lists them.
+    """
+    names = ", ".join(endpoints)
+    if chosen is None:
+        if len(endpoints) > 1:
+            raise Refusal(
+                f"stack {stack} has {len(endpoints)} endpoints: say which one, --endpoint NAME with one of {names}",
+                name="endpoint-unnamed",
+            )
+        (chosen,) = endpoints
+    if chosen in endpoints:
+        return chosen, str(endpoints[chosen]["endpoint_id"])
+    for name, each in endpoints.items():
+        if chosen.lower() in (str(each["endpoint_name"]).lower(), str(each["endpoint_id"]).lower()):
+            return name, str(each["endpoint_id"])
+    raise Refusal(f"stack {stack} has no endpoint {chosen!r}; it has {names}", name="endpoint-unnamed")
+
+
 def _endpoint_id(text: str) -> ArmId:
     try:
         id_ = ArmId.parse(text)

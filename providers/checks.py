@@ -138,6 +138,11 @@ def id_of(kind: str) -> Check:
     return check
 
 
+def compute_reference(value: Any) -> Any:
+    """The name of one of the stack's computes, or the ARM id of any compute of the workspace."""
+    return id_of("computes")(value) if value.startswith("/") else compute_name(value)
+
+
 def version_of(kind: str) -> Check:
     """A full ARM id of an asset's version, or `azureml://registries/<r>/<kind>/<name>/versions/<v>`."""
     registered = re.compile(rf"azureml://registries/[^/]+/{kind}/[^/]+/versions/[^/]+", re.IGNORECASE)
@@ -154,6 +159,16 @@ def version_of(kind: str) -> Check:
         if not ArmId.parse(value).type.lower().endswith(f"/{kind}/versions".lower()):
             raise ValueError(f"must be the ARM id of a version of one of a workspace's {kind}")
         return value
+
+    return check
+
+
+def path_or_version_of(kind: str) -> Check:
+    """A local path, or what `version_of` takes; whatever begins as an id is one."""
+    registered = version_of(kind)
+
+    def check(value: Any) -> Any:
+        return registered(value) if value.startswith(("/subscriptions/", "azureml:")) else value
 
     return check
 

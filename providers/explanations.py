@@ -609,7 +609,7 @@ OWN = (
         name="endpoint-unnamed",
         cause="the command does not say which endpoint it is about, or not completely",
         setting="--stack, --endpoint",
-        remedy="name a deployed stack, or the endpoint by its ARM id",
+        remedy="name a deployed stack, with --endpoint NAME where it has several, or the endpoint by its ARM id",
         own=True,
     ),
     Explanation(

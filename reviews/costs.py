@@ -117,7 +117,7 @@ def _job(job: Change, preview: Preview) -> str:
 def _deployment_of(job: Change, preview: Preview) -> Mapping[str, Any]:
     """The inputs of the deployment that a job runs on; nothing where the preview does not tell of it."""
     for each in preview.of("BatchDeployment", CREATE, UPDATE, REPLACE, SAME):
-        if each.inputs.get("deployment_name") == job.inputs.get("deployment_name"):
+        if all(each.inputs.get(name) == job.inputs.get(name) for name in ("endpoint_id", "deployment_name")):
             return each.inputs
     return {}
 

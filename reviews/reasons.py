@@ -98,7 +98,8 @@ def _deployment_goes(change: Change, preview: Preview) -> str:
     after = preview.successor(change)
     if after is None:
         return "no longer in the stack file"
-    gate = " and the default has moved" if preview.of("DefaultDeployment", UPDATE) else ""
+    moves = [each.inputs.get("endpoint_id") for each in preview.of("DefaultDeployment", UPDATE)]
+    gate = " and the default has moved" if change.inputs.get("endpoint_id") in moves else ""
     return f"retired once {code(after.name)} is there{gate}"
 
 

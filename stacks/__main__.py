@@ -9,7 +9,7 @@ no cloud. It says everything that is wrong in all of them at once; exit code 1 w
 
 `python -m stacks from-az-ml STACK FILE...` writes a stack file from the YAML files of `az ml`.
 
-`python -m stacks promote FROM TO` writes the ids of what FROM's smoke job has passed on into TO's stack file.
+`python -m stacks promote FROM TO` writes the ids of what FROM's smoke jobs have passed on into TO's stack file.
 
 Chooses the engine, starts the lab for a lab stack, and says at the end what there is now. Exit codes are the engine's.
 
@@ -149,6 +149,7 @@ def _promote(arguments: list[str]) -> int:
     )
     parser.add_argument("source", metavar="FROM", help="the stack whose smoke job has passed")
     parser.add_argument("target", metavar="TO", help="the stack whose file is changed; nothing is deployed")
+    parser.add_argument("--endpoint", help="the only one to promote, by its name in the stack files; by default all")
     parser.add_argument("--deployment", help="name of the deployment in TO's file; by default as in FROM's")
     asked = parser.parse_args(arguments)
     try:
@@ -156,11 +157,14 @@ def _promote(arguments: list[str]) -> int:
         state = _state(engine, asked.source)
         file = stack_file(asked.target)
         placement = checking.settings_of(file).placement(PROJECT, asked.target)
-        found = promotion.passed(asked.source, state)
-        promotion.refuse_elsewhere(found, placement.workspace_id, asked.target)
-        promotion.refuse_what_would_vanish(asked.source, state, found)
-        before = file.read_text(encoding="utf-8")
-        after = promotion.promoted(before, asked.deployment or found.setting, found)
+        found = promotion.passed(asked.source, state, asked.endpoint)
+        if asked.deployment and len(found) > 1:
+            raise promotion.CannotPromote("--deployment is about one endpoint; say which, --endpoint NAME")
+        before = after = file.read_text(encoding="utf-8")
+        for each in found:
+            promotion.refuse_elsewhere(each, placement.workspace_id, asked.target)
+            promotion.refuse_what_would_vanish(asked.source, state, each)
+            after = promotion.promoted(after, asked.deployment or each.setting, each)
         if after != before:
             file.write_text(after, encoding="utf-8")
     except (CannotRun, promotion.CannotPromote) as reason:
@@ -169,9 +173,10 @@ def _promote(arguments: list[str]) -> int:
     except InvalidSettings as invalid:
         print(f"error: stacks/Pulumi.{asked.target}.yaml has settings that cannot be:\n{invalid}", file=sys.stderr)
         return 2
-    print(f"{found.deployment} of stack {asked.source}, on which job {found.job} has passed:")
-    for asset in found.assets:
-        print(f"  {asset}")
+    for each in found:
+        print(f"{each.deployment} of stack {asked.source}, on which job {each.job} has passed:")
+        for asset in each.assets:
+            print(f"  {asset}")
     name, changed = file.relative_to(ROOT), after != before
     print(
         f"{name} names them now: review, commit, `make up STACK={asked.target}`" if changed else f"{name}: so already"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from providers.blob import Folder, scan
 from providers.schema import Failure, InvalidSettings
+from stacks import normal_form
 from stacks import settings as stack_settings
 from stacks.settings import Settings
 from stacks.stack_file import PROJECT, configuration, document
@@ -43,14 +44,17 @@ def _shared_names(settings: Mapping[str, Settings]) -> Iterator[tuple[str, Failu
     claimed: dict[tuple[str, ...], str] = {}
     for stack, each in settings.items():
         workspace = (each.subscription_id, each.resource_group.lower(), each.workspace.lower())
-        for setting, name in _names(each):
-            earlier = claimed.setdefault((*workspace, setting, name.lower()), stack)
+        for kind, setting, name in _names(each):
+            earlier = claimed.setdefault((*workspace, kind, name.lower()), stack)
             if earlier != stack:
                 yield stack, Failure(setting, f"is {name!r}, as in stack {earlier}, which uses the same workspace")
 
 
-def _names(settings: Settings) -> Iterator[tuple[str, str]]:
-    if settings.compute.name:
-        yield "compute.name", settings.compute.name
-    if settings.endpoint.name:
-        yield "endpoint.name", settings.endpoint.name
+def _names(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """(kind, setting, name in Azure) of all that the file itself gives a name."""
+    for where, compute in normal_form.compute_places(settings):
+        if compute.name and not compute.id:
+            yield "compute", f"{where}.name", compute.name
+    for prefix, group in normal_form.endpoint_places(settings):
+        if group.endpoint.name:
+            yield "endpoint", f"{prefix}endpoint.name", group.endpoint.name

@@ -23,15 +23,24 @@ _ENCRYPTED = {
     "description": "Encrypted by `pulumi config set --secret`.",
 }
 _MAY_BE_ENCRYPTED = "environment_variables"
+_ONE_OR_SEVERAL = (("compute", "computes"), ("deployments", "endpoints"))
+"""Settings one of which is required (stacks/normal_form.py)."""
+_Definitions = dict[str, dict[str, Any]]
+"""Name of a dataclass -> its schema: settings that stand in several places are described once."""
 
 
 def json_schema() -> dict[str, Any]:
     """The schema of a whole stack file."""
-    settings = _object(Settings)
+    definitions: _Definitions = {}
+    settings = _object(Settings, definitions)
     config = {
         "type": "object",
         "properties": {f"{PROJECT}:{name}": _whole(each) for name, each in settings["properties"].items()},
         "required": [f"{PROJECT}:{name}" for name in settings["required"]],
+        "allOf": [
+            {"oneOf": [{"required": [f"{PROJECT}:{name}"]} for name in alternatives]}
+            for alternatives in _ONE_OR_SEVERAL
+        ],
         "patternProperties": {f"^({'|'.join(FOREIGN)}):": {}},
         "additionalProperties": False,
     }
@@ -42,6 +51,7 @@ def json_schema() -> dict[str, Any]:
         "properties": {name: config if name == "config" else {} for name in TOP},
         "required": ["config"],
         "additionalProperties": False,
+        "definitions": dict(sorted(definitions.items())),
     }
 
 
@@ -56,18 +66,20 @@ def text() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _object(kind: type) -> dict[str, Any]:
+def _object(kind: type, definitions: _Definitions) -> dict[str, Any]:
     declared = schema.properties(kind)
     return {
         "type": "object",
-        "properties": {name: _property(each) for name, each in declared.items()},
+        "properties": {name: _property(each, definitions) for name, each in declared.items()},
         "required": [name for name, each in declared.items() if each.required],
         "additionalProperties": False,
     }
 
 
-def _property(each: Property) -> dict[str, Any]:
-    found = {"description": each.doc, **_type(each.type)}
+def _property(each: Property, definitions: _Definitions) -> dict[str, Any]:
+    type_ = _type(each.type, definitions)
+    # Beside a reference nothing else counts, by the draft.
+    found = {"description": each.doc, **({"allOf": [type_]} if "$ref" in type_ else type_)}
     if each.choices:
         # `check` takes any letter case; editors offer the service's spelling.
         found["enum"] = list(each.choices)
@@ -78,13 +90,16 @@ def _property(each: Property) -> dict[str, Any]:
     return found
 
 
-def _type(kind: Any) -> dict[str, Any]:
+def _type(kind: Any, definitions: _Definitions) -> dict[str, Any]:
     if dataclasses.is_dataclass(kind):
-        return _object(cast(type, kind))
+        name = cast(type, kind).__name__
+        if name not in definitions:
+            definitions[name] = _object(cast(type, kind), definitions)
+        return {"$ref": f"#/definitions/{name}"}
     origin = get_origin(kind)
     if origin is None:
         return {"type": _SCALARS[kind]} if kind in _SCALARS else {}
-    member = _type(get_args(kind)[-1])
+    member = _type(get_args(kind)[-1], definitions)
     if issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": member}
     return {"type": "array", "items": member}

@@ -19,7 +19,8 @@ class Deployed:
     """A stack as it was deployed last."""
 
     stack: str
-    outputs: Mapping[str, Any]
+    endpoints: Mapping[str, Mapping[str, Any]]
+    """Name in the stack file -> what the stack tells of the endpoint; the only one by its name in Azure."""
     cloud: str
     datastore: str | None
     """The stack's setting; None for the default."""
@@ -33,17 +34,27 @@ def deployed(stack: str, environ: Mapping[str, str]) -> Deployed:
     lab = bool(engine.options)
     if lab:
         start_lab(engine)
-    found = outputs(engine, stack)
-    if not found.get("endpoint_id"):
+    found = endpoints(outputs(engine, stack))
+    if not found:
         raise CannotRun(f"stack {stack} has no endpoint: it is not deployed; run `make up STACK={stack}`")
     settings = (yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}).get("config") or {}
     return Deployed(
         stack=stack,
-        outputs=found,
+        endpoints=found,
         cloud=str(settings.get("batch-scoring:cloud") or "public"),
         datastore=settings.get("batch-scoring:datastore"),
         within=(*LAB, "run", "--") if lab else (),
     )
+
+
+def endpoints(outputs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What a stack's outputs tell of each of its endpoints (components/batch_scoring.py); none before its first `up`.
+
+    By the name in the stack file; the only one of a file that gives it none by its name in Azure.
+    """
+    if outputs.get("endpoints"):
+        return dict(outputs["endpoints"])
+    return {str(outputs["endpoint_name"]): outputs} if outputs.get("endpoint_name") else {}
 
 
 def outputs(engine: Engine, stack: str) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class CannotPromote(Exception):
 class Passed:
     """What a passed smoke job has run on."""
 
+    endpoint: str
+    """The endpoint's name in the stack file; the project's, where the file has one endpoint without a name."""
     setting: str
     """The deployment's name in the stack file."""
     deployment: str
@@ -40,34 +42,52 @@ class Passed:
         return [each for each in (self.code, self.model, self.environment) if each]
 
 
-def passed(stack: str, state: Mapping[str, Any]) -> Passed:
-    """What the stack's smoke job has passed on, out of its exported state.
+def passed(stack: str, state: Mapping[str, Any], endpoint: str | None = None) -> list[Passed]:
+    """What the stack's smoke jobs have passed on, out of its exported state: of each endpoint, or of the one named.
 
-    Raises CannotPromote: nothing is deployed, the last run did not end well, or no job has passed on the default.
+    Raises CannotPromote: nothing is deployed, the last run did not end well, or no job has passed on a default.
     """
-    resources = list((state.get("deployment") or {}).get("resources") or [])
-    default = _last(resources, "DefaultDeployment")
-    if default is None:
+    deployment = state.get("deployment") or {}
+    resources = list(deployment.get("resources") or [])
+    if _last(resources, "DefaultDeployment") is None:
         raise CannotPromote(f"stack {stack} has no default deployment, so nothing of it was tested; `make up` first")
-    name = str(default["outputs"]["deployment_name"])
     broken = [each for each in resources if each.get("initErrors") or (each.get("outputs") or {}).get("unfinished")]
-    if broken or (state.get("deployment") or {}).get("pending_operations"):
+    if broken or deployment.get("pending_operations"):
         raise CannotPromote(f"the last run of stack {stack} did not end well; `make up STACK={stack}` first")
-    endpoint = folded(str(default["outputs"]["endpoint_id"]))
-    deployment = _last(resources, "BatchDeployment", deployment_name=name, endpoint_id=endpoint)
-    job = _last(resources, "ScoringJob", deployment_name=name, endpoint_id=endpoint, verdict="passed")
+    endpoints = _endpoints(resources)
+    if endpoint is not None and endpoint not in endpoints:
+        raise CannotPromote(f"stack {stack} has no endpoint {endpoint!r}; it has {', '.join(endpoints)}")
+    several = len(endpoints) > 1
+    return [
+        _passed(f"stack {stack}, endpoint {name}" if several else f"stack {stack}", resources, name, told)
+        for name, told in endpoints.items()
+        if endpoint in (None, name)
+    ]
+
+
+def _passed(where: str, resources: list[Any], name: str, told: Mapping[str, Any]) -> Passed:
+    """Of one endpoint; `where` is what errors call it, `told` what the stack's outputs say of it."""
+    of_it = {"endpoint_id": folded(str(told["endpoint_id"]))} if told.get("endpoint_id") else {}
+    default = _last(resources, "DefaultDeployment", **of_it)
+    if default is None:
+        raise CannotPromote(f"{where} has no default deployment, so nothing was tested; `--endpoint` names others")
+    deployed = str(default["outputs"]["deployment_name"])
+    found = {"deployment_name": deployed, "endpoint_id": folded(str(default["outputs"]["endpoint_id"]))}
+    deployment = _last(resources, "BatchDeployment", **found)
+    job = _last(resources, "ScoringJob", **found, verdict="passed")
     if deployment is None:
-        raise CannotPromote(f"stack {stack}: {name} is the default, and not one of its deployments")
+        raise CannotPromote(f"{where}: {deployed} is the default, and not one of its deployments")
     if job is None:
         raise CannotPromote(
-            f"no smoke job of stack {stack} has passed on its default deployment {name}: set `smoke_job` in "
-            f"stacks/Pulumi.{stack}.yaml, and `make up STACK={stack}`"
+            f"{where}: no smoke job has passed on its default deployment {deployed}; set `smoke_job` in the file, "
+            "and `make up`"
         )
     made_of = deployment["outputs"]
     code = made_of.get("code_configuration") or {}
     return Passed(
-        setting=_setting(resources, name),
-        deployment=name,
+        endpoint=name,
+        setting=_setting(told, deployed),
+        deployment=deployed,
         job=str(job["outputs"].get("job_name")),
         code=code.get("code_id"),
         scoring_script=code.get("scoring_script"),
@@ -102,9 +122,10 @@ def refuse_elsewhere(found: Passed, workspace_id: str, target: str) -> None:
 def promoted(text: str, setting: str, found: Passed) -> str:
     """The text of a stack file, with the assets of its deployment `setting` replaced by what was tested.
 
-    Raises CannotPromote: the file has no such deployment, or one that cannot be edited line by line.
+    On the endpoint of the same name. Raises CannotPromote: the file has no such endpoint or deployment, or one that
+    cannot be edited line by line.
     """
-    deployment = _deployment(yaml.compose(text, Loader=yaml.SafeLoader), setting)
+    deployment = _deployment(yaml.compose(text, Loader=yaml.SafeLoader), found.endpoint, setting)
     values: dict[str, str | None] = {
         "code": found.code,
         "scoring_script": found.scoring_script,
@@ -153,15 +174,24 @@ def _end(value: yaml.Node, lines: list[str]) -> int:
     return end
 
 
-def _deployment(root: yaml.Node | None, setting: str) -> yaml.MappingNode:
-    node = root
-    for step in ("config", f"{PROJECT}:deployments", setting):
-        node = next((value for key, value in _pairs(node) if key == step), None)
-        if node is None:
-            raise CannotPromote(f"the stack file has no deployment {setting!r} to promote to (no {step!r})")
+def _deployment(root: yaml.Node | None, endpoint: str, setting: str) -> yaml.MappingNode:
+    config = _at(root, "config")
+    node = _at(config, f"{PROJECT}:deployments") if endpoint == PROJECT else None
+    if node is None:
+        of_it = _at(_at(config, f"{PROJECT}:endpoints"), endpoint)
+        if of_it is None and endpoint != PROJECT:
+            raise CannotPromote(f"the stack file has no endpoint {endpoint!r} to promote to")
+        node = _at(of_it, "deployments")
+    node = _at(node, setting)
+    if node is None:
+        raise CannotPromote(f"the stack file has no deployment {setting!r} to promote to")
     if not isinstance(node, yaml.MappingNode) or node.flow_style:
         raise CannotPromote(f"deployment {setting!r} must be written line by line, not in braces, to be promoted to")
     return node
+
+
+def _at(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    return next((value for each, value in _pairs(node) if each == key), None)
 
 
 def _pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
@@ -183,12 +213,15 @@ def _last(resources: list[Any], kind: str, **outputs: str) -> Any:
     return found
 
 
-def _setting(resources: list[Any], deployment: str) -> str:
-    """The name in the stack file of a deployment, which the stack's outputs tell."""
-    for each in resources:
-        if each["type"] == "pulumi:pulumi:Stack":
-            told = (each.get("outputs") or {}).get("deployments") or {}
-            for name, arm_id in told.items():
-                if str(arm_id).rpartition("/")[2] == deployment:
-                    return str(name)
+def _endpoints(resources: list[Any]) -> dict[str, Mapping[str, Any]]:
+    """Name in the stack file -> what the stack's outputs tell of the endpoint (components/batch_scoring.py)."""
+    told = next((each.get("outputs") or {} for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
+    return dict(told.get("endpoints") or {PROJECT: told})
+
+
+def _setting(told: Mapping[str, Any], deployment: str) -> str:
+    """The name in the stack file of a deployment."""
+    for name, arm_id in (told.get("deployments") or {}).items():
+        if str(arm_id).rpartition("/")[2] == deployment:
+            return str(name)
     return deployment.rpartition("-")[0] or deployment

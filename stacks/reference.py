@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, cast, get_args, get_origin
 
-from components.batch_scoring import StackDeployment
+from components.endpoint import StackDeployment
 from providers import (
     asset_version,
     batch_endpoint,
@@ -18,6 +18,7 @@ from providers import (
 )
 from providers.batch_deployment import CONTENT, BatchDeploymentArgs
 from providers.schema import LOCAL, REPLACE, UPDATE, Property
+from stacks.normal_form import SHORT_FORM
 from stacks.settings import Settings
 
 _INTRODUCTION = """# Configuration
@@ -66,6 +67,11 @@ _SMOKE_JOB = {
     **dict.fromkeys(("expected_rows", "expected_columns", "check_script"), _LOOKED_AT),
     **dict.fromkeys(("max_files", "on_rollback", "deadline"), _EFFECT[LOCAL]),
 }
+_SEVERAL = {
+    "computes": "each as a change of `compute`",
+    "endpoints": "each as a change of `endpoint`, `deployments`, `default`, `smoke_job`",
+}
+"""Settings that are others, several times over: what is below them is described once."""
 _PLACES = {"subscription_id", "resource_group", "workspace", "location", "cloud", "datastore"}
 
 
@@ -89,8 +95,11 @@ def reference() -> str:
 
 def _walk(kind: type, prefix: str) -> Iterator[tuple[str, Property]]:
     """Every setting by its full path, depth first; `<name>` stands for a key that the user chooses."""
-    for name, each in sorted(schema.properties(kind).items(), key=lambda pair: not prefix and pair[0] not in _PLACES):
+    found = schema.properties(kind).items()
+    for name, each in found if prefix else sorted(found, key=lambda pair: _place(pair[0])):
         yield prefix + name, each
+        if name in _SEVERAL:
+            continue
         inner = each.type
         path = f"{prefix}{name}."
         if get_origin(inner) is not None and issubclass(cast(type, get_origin(inner)), Mapping):
@@ -98,6 +107,11 @@ def _walk(kind: type, prefix: str) -> Iterator[tuple[str, Property]]:
             path += "<name>."
         if dataclasses.is_dataclass(inner):
             yield from _walk(cast(type, inner), path)
+
+
+def _place(name: str) -> int:
+    """Of a setting on the page: where things go, what goes there, all else."""
+    return 0 if name in _PLACES else 1 if name in ("compute", *SHORT_FORM, *_SEVERAL) else 2
 
 
 def _row(path: str, each: Property, effect: str) -> str:
@@ -108,6 +122,8 @@ def _row(path: str, each: Property, effect: str) -> str:
 def _effect(path: str) -> str:
     """What a change of a setting does to the stack."""
     first, *rest = path.split(".")
+    if first in _SEVERAL:
+        return _SEVERAL[first]
     if first in _PLACES:
         return "everything is made anew there"
     if first == "deployments" and len(rest) > 1:

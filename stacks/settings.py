@@ -16,7 +16,9 @@ import yaml
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from components.assets import is_id
-from components.batch_scoring import BatchScoringArgs, StackDeployment
+from components.batch_scoring import StackWide
+from components.compute import ComputeSettings
+from components.endpoint import EndpointGroup, StackDeployment, StackEndpoint
 from components.placement import Placement
 from components.smoke_job import SmokeJobSettings, is_remote
 from components.sources import Sources
@@ -25,12 +27,16 @@ from providers.blob import Folder, FolderError, kept, scan
 from providers.dynamic_host import OPERATIONS_AT_ONCE
 from providers.kind import API_VERSION, Deadlines
 from providers.schema import Failure, InvalidSettings, prop
-from stacks import mlflow_model
+from stacks import mlflow_model, relations
+from stacks.normal_form import deployment_places, endpoint_places
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(BatchScoringArgs):
-    """All that `stacks/Pulumi.<stack>.yaml` may set, below `batch-scoring:`."""
+class Settings(StackWide):
+    """All that `stacks/Pulumi.<stack>.yaml` may set, below `batch-scoring:`.
+
+    A stack with one compute or one endpoint says so without a name for it; stacks/normal_form.py gives it one.
+    """
 
     subscription_id: str = prop("Azure subscription.", check=checks.not_empty)
     resource_group: str = prop("Resource group of the workspace.", check=checks.not_empty)
@@ -56,6 +62,25 @@ class Settings(BatchScoringArgs):
         default=False,
     )
 
+    compute: ComputeSettings | None = prop("What jobs run on; `computes` where there are several.", default=None)
+    endpoint: StackEndpoint | None = prop("The endpoint; `endpoints` where there are several.", default=None)
+    deployments: Mapping[str, StackDeployment] | None = prop(
+        "Deployments by name.", default=None, check=checks.not_empty
+    )
+    default: str | None = prop("Name of the deployment that answers when a caller names none.", default=None)
+    smoke_job: SmokeJobSettings | None = prop("Gate before the default moves.", default=None)
+    computes: Mapping[str, ComputeSettings] | None = prop(
+        "Several computes, by names that deployments choose by; a cluster's own name is the same unless it says "
+        "another.",
+        default=None,
+        check=checks.not_empty,
+    )
+    endpoints: Mapping[str, EndpointGroup] | None = prop(
+        "Several endpoints, by name: each with its `endpoint`, `deployments`, `default` and `smoke_job`.",
+        default=None,
+        check=checks.not_empty,
+    )
+
     def placement(self, project: str, stack: str) -> Placement:
         return Placement(
             project=project,
@@ -66,10 +91,6 @@ class Settings(BatchScoringArgs):
                 if each.name not in ("project", "stack")
             },
         )
-
-    def parts(self) -> BatchScoringArgs:
-        """What the component builds; the rest says where."""
-        return BatchScoringArgs(**{each.name: getattr(self, each.name) for each in fields(BatchScoringArgs)})
 
 
 def read() -> Settings:
@@ -83,10 +104,10 @@ def from_config(project: str, config: Mapping[str, str], secret_keys: frozenset[
     values = {key.removeprefix(prefix): _value(text) for key, text in config.items() if key.startswith(prefix)}
     _text_stays_text(values, {key.removeprefix(prefix): text for key, text in config.items()})
     settings = schema.load(Settings, values)
-    failures = list(_cross_checks(settings))
+    failures = relations.failures(settings, project)
     if failures:
         raise InvalidSettings(failures)
-    return _with_secrets(settings) if f"{prefix}deployments" in secret_keys else settings
+    return _with_secrets(settings, frozenset(key.removeprefix(prefix) for key in secret_keys))
 
 
 def remembered(path: str) -> Folder:
@@ -109,8 +130,9 @@ def gather(settings: Settings, look: Callable[[str], Folder] = scan) -> Sources:
             failures.append(Failure(name, f"{path}: {_one_line(error)}"))
     failures += _missing_scripts(settings, folders)
     failures += _models(settings, folders)
-    if settings.smoke_job and settings.smoke_job.input in folders:
-        failures += _smoke_input_checks(settings.smoke_job, folders[settings.smoke_job.input])
+    for prefix, group in endpoint_places(settings):
+        if group.smoke_job and group.smoke_job.input in folders:
+            failures += _smoke_input_checks(prefix, group.smoke_job, folders[group.smoke_job.input])
     if failures:
         raise InvalidSettings(failures)
     return Sources(folders, texts)
@@ -131,61 +153,9 @@ def _text_stays_text(values: dict[str, Any], texts: Mapping[str, str]) -> None:
             values[name] = texts[name]
 
 
-def _cross_checks(settings: Settings) -> list[Failure]:
-    """What two settings say together."""
-    failures = []
-    if not settings.compute.id and not settings.compute.name:
-        failures.append(Failure("compute", "must have `id` (an existing compute) or `name` (a cluster of this stack)"))
-    if settings.compute.min_node_count > settings.compute.max_node_count:
-        failures.append(Failure("compute.min_node_count", "must not be above `max_node_count`"))
-    if settings.foundation and settings.compute.id:
-        failures.append(Failure("compute.id", "cannot exist in a workspace that this stack builds; set `name`"))
-    if settings.foundation and settings.keep_assets:
-        failures.append(Failure("keep_assets", "keeps nothing in a workspace that goes with the stack; leave it out"))
-    if settings.foundation and settings.shared_key:
-        failures.append(Failure("shared_key", "opens nothing in the storage account of `foundation`; leave it out"))
-    if settings.default and settings.default not in settings.deployments:
-        known = ", ".join(settings.deployments)
-        failures.append(Failure("default", f"must name one of the deployments ({known}), got {settings.default!r}"))
-    if settings.smoke_job:
-        failures += _smoke_checks(settings, settings.smoke_job)
-    for name, deployment in settings.deployments.items():
-        where = f"deployments.{name}"
-        longest = 32 if deployment.fixed_name else 32 - len("-12345678")
-        try:
-            checks.endpoint_name(name)
-        except ValueError as error:
-            failures.append(Failure(where, f"its name {error}, got {name!r}"))
-        if len(name) > longest:
-            failures.append(Failure(where, f"its name must have at most {longest} characters (its hash follows)"))
-        failures += _deployment_checks(where, deployment)
-    return failures
-
-
-def _smoke_checks(settings: Settings, smoke: SmokeJobSettings) -> list[Failure]:
-    failures = []
-    if not settings.default:
-        failures.append(Failure("smoke_job", "gates the default deployment, so `default` must be set"))
-    query = smoke.input.partition("?")[2]
-    if smoke.input.startswith("https://") and query:
-        # Not quoted: it may be a signature.
-        failures.append(
-            Failure("smoke_job.input", "must have no query: a signature would stand in the stack's state; give a uri")
-        )
-    if smoke.input.startswith("azureml:") and not smoke.input.startswith("azureml://"):
-        failures.append(
-            Failure(
-                "smoke_job.input",
-                "must be the ARM id of a data asset's version, /subscriptions/.../data/<name>/versions/<version>: "
-                f"azureml:<name>:<version> is shorthand of the az command line alone, got {smoke.input!r}",
-            )
-        )
-    return failures
-
-
-def _smoke_input_checks(smoke: SmokeJobSettings, found: Folder) -> list[Failure]:
+def _smoke_input_checks(prefix: str, smoke: SmokeJobSettings, found: Folder) -> list[Failure]:
     """What a local input must be like, once it was looked at."""
-    where = "smoke_job.input"
+    where = f"{prefix}smoke_job.input"
     if smoke.max_files and found.files > smoke.max_files:
         return [
             Failure(
@@ -195,46 +165,31 @@ def _smoke_input_checks(smoke: SmokeJobSettings, found: Folder) -> list[Failure]
             )
         ]
     if smoke.input_type == "UriFile" and not found.is_file:
-        return [Failure("smoke_job.input_type", f"must be UriFolder: {smoke.input} is a folder")]
+        return [Failure(f"{prefix}smoke_job.input_type", f"must be UriFolder: {smoke.input} is a folder")]
     return []
-
-
-def _deployment_checks(where: str, deployment: Any) -> list[Failure]:
-    failures = []
-    pipeline = deployment.deployment_configuration is not None
-    if bool(deployment.code) != bool(deployment.scoring_script):
-        failures.append(Failure(f"{where}.scoring_script", "goes with `code`: set both or neither"))
-    if deployment.model and deployment.model_reference:
-        failures.append(Failure(f"{where}.model_reference", "is instead of `model`: set one of them"))
-    if not pipeline and not deployment.model and not deployment.model_reference:
-        failures.append(Failure(f"{where}.model", "is required: a folder, a file, or the id of a registered model"))
-    if deployment.code and not deployment.environment:
-        failures.append(Failure(f"{where}.environment", "is required with `code`: an image and a conda file, or an id"))
-    if deployment.environment and not deployment.environment.id and not deployment.environment.image:
-        failures.append(Failure(f"{where}.environment", "must have `id` or `image`"))
-    return failures
 
 
 def _folders(settings: Settings) -> list[tuple[str, str]]:
     """(setting, path) of every local folder or file that is uploaded or whose content counts."""
     found = []
-    for name, deployment in settings.deployments.items():
+    for where, deployment in deployment_places(settings):
         for kind in ("code", "model"):
             path = getattr(deployment, kind)
             if path and not is_id(path):
-                found.append((f"deployments.{name}.{kind}", path))
-    smoke = settings.smoke_job
-    if smoke and not is_remote(smoke.input):
-        found.append(("smoke_job.input", smoke.input))
-    if smoke and smoke.check_script:
-        found.append(("smoke_job.check_script", smoke.check_script))
+                found.append((f"{where}.{kind}", path))
+    for prefix, group in endpoint_places(settings):
+        smoke = group.smoke_job
+        if smoke and not is_remote(smoke.input):
+            found.append((f"{prefix}smoke_job.input", smoke.input))
+        if smoke and smoke.check_script:
+            found.append((f"{prefix}smoke_job.check_script", smoke.check_script))
     return found
 
 
 def _texts(settings: Settings) -> list[tuple[str, str]]:
     return [
-        (f"deployments.{name}.environment.conda_file", deployment.environment.conda_file)
-        for name, deployment in settings.deployments.items()
+        (f"{where}.environment.conda_file", deployment.environment.conda_file)
+        for where, deployment in deployment_places(settings)
         if deployment.environment and deployment.environment.conda_file
     ]
 
@@ -250,8 +205,8 @@ def _conda(path: Path) -> str:
 
 def _missing_scripts(settings: Settings, folders: Mapping[str, Any]) -> list[Failure]:
     return [
-        Failure(f"deployments.{name}.scoring_script", f"{deployment.scoring_script!r} is not in {deployment.code}")
-        for name, deployment in settings.deployments.items()
+        Failure(f"{where}.scoring_script", f"{deployment.scoring_script!r} is not in {deployment.code}")
+        for where, deployment in deployment_places(settings)
         if deployment.code in folders
         and deployment.scoring_script
         and not Path(str(deployment.code), deployment.scoring_script).is_file()
@@ -260,8 +215,8 @@ def _missing_scripts(settings: Settings, folders: Mapping[str, Any]) -> list[Fai
 
 def _models(settings: Settings, folders: Mapping[str, Folder]) -> Iterator[Failure]:
     """Local models that cannot be scored as their deployment is set."""
-    for name, deployment in settings.deployments.items():
-        where, path = f"deployments.{name}", deployment.model
+    for where, deployment in deployment_places(settings):
+        path = deployment.model
         if path is None or path not in folders:
             continue
         if deployment.model_type == "mlflow_model":
@@ -276,16 +231,27 @@ def _models(settings: Settings, folders: Mapping[str, Folder]) -> Iterator[Failu
             )
 
 
-def _with_secrets(settings: Settings) -> Settings:
-    """Something in `deployments` is encrypted in the stack file: the environment variables stay secret in state."""
+def _with_secrets(settings: Settings, secret_keys: frozenset[str]) -> Settings:
+    """Something in `deployments` or `endpoints` is encrypted in the stack file: the environment variables of all that
+    is in there stay secret in state."""
 
     def kept(deployment: StackDeployment) -> StackDeployment:
         variables: Any = deployment.environment_variables or {}
         secret = {key: pulumi.Output.secret(value) for key, value in variables.items()}
         return schema.replaced(deployment, environment_variables=secret or None)
 
-    deployments = {name: kept(deployment) for name, deployment in settings.deployments.items()}
-    return schema.replaced(settings, deployments=deployments)
+    def all_kept(deployments: Mapping[str, StackDeployment]) -> dict[str, StackDeployment]:
+        return {name: kept(deployment) for name, deployment in deployments.items()}
+
+    if "deployments" in secret_keys and settings.deployments:
+        settings = schema.replaced(settings, deployments=all_kept(settings.deployments))
+    if "endpoints" in secret_keys and settings.endpoints:
+        groups = {
+            key: schema.replaced(group, deployments=all_kept(group.deployments))
+            for key, group in settings.endpoints.items()
+        }
+        settings = schema.replaced(settings, endpoints=groups)
+    return settings
 
 
 def _one_line(error: Exception) -> str:

@@ -1,13 +1,13 @@
 """`python -m stacks.short_lived FROM STACK`: a stack file for a short while, such as a pull request's, from another's.
 
-What is a name in Azure gets the stack's own: the cluster's, and the endpoint's where it is set. All else (the place,
-the deployments, the smoke job, the key that its secrets are encrypted with) stays. Its endpoint is never protected.
+What is a name in Azure gets the stack's own: each cluster's, and each endpoint's where it is set. All else (the place,
+the deployments, the smoke job, the key that its secrets are encrypted with) stays. No endpoint of it is protected.
 Does nothing where STACK has a file.
 """
 
 import copy
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,31 @@ def short_lived(given: Mapping[str, Any], stack: str) -> dict[str, Any]:
     """The document of the new stack's file."""
     made = copy.deepcopy(dict(given))
     config = made["config"]
-    compute, endpoint = config.get(f"{PROJECT}:compute"), config.get(f"{PROJECT}:endpoint") or {}
-    if isinstance(compute, dict) and compute.get("name"):
-        compute["name"] = _with(str(compute["name"]), stack, _LONGEST_COMPUTE)
-    if endpoint.get("name"):
-        endpoint["name"] = _with(str(endpoint["name"]), stack, _LONGEST_ENDPOINT)
-    endpoint.pop("protect", None)
+    computes, taken = config.get(f"{PROJECT}:computes") or {}, set[str]()
+    for name, each in [("", config.get(f"{PROJECT}:compute")), *computes.items()]:
+        if isinstance(each, dict) and not each.get("id") and (each.get("name") or name):
+            each["name"] = _with(str(each.get("name") or name), stack, _LONGEST_COMPUTE, taken)
+            taken.add(each["name"])
+    for group in (config.get(f"{PROJECT}:endpoints") or {}).values():
+        _unprotected(group, "endpoint", stack)
+    _unprotected(config, f"{PROJECT}:endpoint", stack)
     return made
 
 
-def _with(name: str, stack: str, longest: int) -> str:
-    """`cpu-dev` -> `cpu-dev-pr-12`, the stack's name whole."""
-    return f"{name[: longest - len(stack) - 1].rstrip('-')}-{stack}"
+def _unprotected(settings: dict[str, Any], setting: str, stack: str) -> None:
+    endpoint = settings.get(setting) or {}
+    if endpoint.get("name"):
+        endpoint["name"] = _with(str(endpoint["name"]), stack, _LONGEST_ENDPOINT)
+    endpoint.pop("protect", None)
+
+
+def _with(name: str, stack: str, longest: int, taken: Set[str] = frozenset()) -> str:
+    """`cpu-dev` -> `cpu-dev-pr-12`, the stack's name whole; a number keeps names apart that were cut to the same."""
+    for number in ("", *map(str, range(2, 10))):
+        made = f"{name[: longest - len(stack) - len(number) - 1].rstrip('-')}{number}-{stack}"
+        if made not in taken:
+            break
+    return made
 
 
 def main(arguments: list[str]) -> int:

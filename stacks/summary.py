@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stacks.outputs import endpoints
+
 _WIDTH = 14
 
 
 def summary(outputs: Mapping[str, Any]) -> str:
-    """The endpoint, its default deployment, and what the smoke job found; the check's own line comes last."""
+    """Of each endpoint: its default deployment, and what the smoke job found; the check's own line comes last."""
+    return "\n\n".join(_endpoint(each).rstrip("\n") for each in endpoints(outputs).values())
+
+
+def _endpoint(outputs: Mapping[str, Any]) -> str:
     lines = [
         _line("endpoint", outputs.get("endpoint_name")),
         _line("scoring URI", outputs.get("scoring_uri")),

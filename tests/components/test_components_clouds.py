@@ -17,6 +17,7 @@ from pulumi.runtime.sync_await import _ensure_event_loop
 from components.batch_scoring import BatchScoring
 from providers.arm import ArmClient, cloud
 from providers.blob import container
+from stacks.normal_form import normal_form
 from stacks.settings import from_config, gather
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +78,9 @@ def test_every_resource_of_a_stack_is_in_its_cloud(name: str, monkeypatch: pytes
     settings = from_config("batch-scoring", {**config, "batch-scoring:cloud": name})
 
     def program() -> None:
-        BatchScoring("s", settings.placement("batch-scoring", "lab"), settings.parts(), gather(settings))
+        BatchScoring(
+            "s", settings.placement("batch-scoring", "lab"), normal_form(settings, "batch-scoring"), gather(settings)
+        )
 
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
 

@@ -11,6 +11,7 @@ from pulumi.runtime.mocks import MockMonitor
 from components.batch_scoring import BatchScoring
 from policy.resource import Resource, token
 from stacks import stack_file
+from stacks.normal_form import normal_form
 from stacks.settings import from_config, gather
 
 PROJECT = "batch-scoring"
@@ -61,7 +62,7 @@ def registered(stack: str, settings: Mapping[str, Any], root: Path) -> list[Reso
     found = from_config(PROJECT, stack_file.configuration({"config": config}))
 
     def program() -> None:
-        BatchScoring(PROJECT, found.placement(PROJECT, stack), found.parts(), gather(found))
+        BatchScoring(PROJECT, found.placement(PROJECT, stack), normal_form(found, PROJECT), gather(found))
 
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
     return monitor.seen

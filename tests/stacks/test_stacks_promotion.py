@@ -11,7 +11,7 @@ WS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServi
 ENDPOINT = f"{WS}/batchEndpoints/e"
 CODE, MODEL = f"{WS}/codes/staging-digits-1/versions/1", f"{WS}/models/digits-2/versions/1"
 ENVIRONMENT = f"{WS}/environments/digits/versions/3"
-FOUND = Passed("digits", "digits-abc", "batchjob-1", CODE, "score.py", MODEL, ENVIRONMENT)
+FOUND = Passed("batch-scoring", "digits", "digits-abc", "batchjob-1", CODE, "score.py", MODEL, ENVIRONMENT)
 FILE = """# What everybody calls.
 config:
   batch-scoring:workspace: w  # shared
@@ -96,7 +96,7 @@ def test_only_what_names_an_asset_changes() -> None:
 def test_what_a_deployment_lacked_comes_and_what_was_not_tested_goes() -> None:
     text = "config:\n  batch-scoring:deployments:\n    digits:\n      model_reference: {path: x}\n      code: here\n"
 
-    after = promoted(text, "digits", Passed("digits", "d", "j", None, None, MODEL, None))
+    after = promoted(text, "digits", Passed("batch-scoring", "digits", "d", "j", None, None, MODEL, None))
 
     assert yaml.safe_load(after)["config"]["batch-scoring:deployments"] == {"digits": {"model": MODEL}}
 
@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_promoted_to_is_refused(text: str, said: str) -> N
 
 
 def test_what_was_tested_is_read_from_the_state() -> None:
-    assert passed("staging", state()) == FOUND
+    assert passed("staging", state()) == [FOUND]
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_what_was_tested_is_read_from_the_state() -> None:
     [
         ({"DefaultDeployment": None}, "has no default deployment"),
         ({"BatchDeployment": None}, "not one of its deployments"),
-        ({"ScoringJob": None}, "no smoke job of stack staging has passed"),
-        ({"ScoringJob": {"verdict": "failed"}}, "no smoke job of stack staging has passed"),
-        ({"ScoringJob": {"deployment_name": "digits-old"}}, "no smoke job of stack staging has passed"),
-        ({"ScoringJob": {"endpoint_id": f"{WS}/batchEndpoints/other"}}, "no smoke job of stack staging has passed"),
+        ({"ScoringJob": None}, "stack staging: no smoke job has passed"),
+        ({"ScoringJob": {"verdict": "failed"}}, "stack staging: no smoke job has passed"),
+        ({"ScoringJob": {"deployment_name": "digits-old"}}, "stack staging: no smoke job has passed"),
+        ({"ScoringJob": {"endpoint_id": f"{WS}/batchEndpoints/other"}}, "stack staging: no smoke job has passed"),
         ({"BatchDeployment": {"unfinished": "operation-failed"}}, "did not end well"),
     ],
     ids=["nothing", "a stranger's default", "no job", "failed", "on an older one", "on another endpoint", "broken off"],
@@ -164,7 +164,7 @@ def test_an_asset_that_its_stack_would_delete_is_refused() -> None:
     ids=["the same workspace", "in capitals", "a registry", "another workspace"],
 )
 def test_a_workspace_takes_its_own_assets_and_a_registrys(environment: str, workspace: str, fits: bool) -> None:
-    found = Passed("digits", "d", "j", None, None, None, environment)
+    found = Passed("batch-scoring", "digits", "d", "j", None, None, None, environment)
 
     if fits:
         refuse_elsewhere(found, workspace, "prod")

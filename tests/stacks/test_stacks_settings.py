@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from providers.schema import InvalidSettings
+from stacks.normal_form import normal_form
 from stacks.settings import Settings, from_config, gather
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,11 +44,12 @@ def failures(**changes: Any) -> list[str]:
 
 
 def test_the_lab_stack_is_valid() -> None:
-    found = settings()
+    found = normal_form(settings(), "batch-scoring")
 
-    assert found.deployments["digits"].mini_batch_size == 25
-    assert found.deployments["digits"].retry_settings.timeout == "PT30S"  # type: ignore[union-attr]
-    assert found.compute.name == "cpu"
+    digits = found.endpoints["batch-scoring"].deployments["digits"]
+    assert digits.mini_batch_size == 25
+    assert digits.retry_settings.timeout == "PT30S"  # type: ignore[union-attr]
+    assert found.computes["cpu"].name == "cpu"
 
 
 def test_text_stays_text() -> None:
@@ -110,7 +112,7 @@ def test_a_wrong_setting_is_named_by_its_full_path(changes: dict[str, Any], expe
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     found = failures(workspace=None, compute__max_node_count=0, deployments__digits__logging_level="loud")
 
-    assert [failure.split(":")[0] for failure in found] == [
+    assert sorted(failure.split(":")[0] for failure in found) == [
         "compute.max_node_count",
         "deployments.digits.logging_level",
         "workspace",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.batch_scoring import StackDeployment
+from components.endpoint import StackDeployment
 from components.smoke_job import SmokeJobSettings
 from providers import checks, schema
 from providers.kind import AzureArgs
