@@ -11,6 +11,7 @@ from providers.batch_deployment import RetrySettings
 from providers.schema import Failure
 from stacks import checking, from_az_ml
 from stacks.az_ml import Conversion, Description, convert
+from stacks.normal_form import normal_form
 from stacks.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,13 +60,15 @@ def test_the_example_becomes_a_stack_that_can_be_deployed(project: Path, monkeyp
     assert run(project, monkeypatch, "--lab") == 0
 
     found = settings(project)
-    assert (found.workspace, found.endpoint.name, found.default) == ("lab", "digits-az-ml", "digits")
-    assert (found.compute.name, found.compute.vm_priority, found.compute.max_node_count) == (
+    parts = normal_form(found, "p")
+    (endpoint,), (compute,) = parts.endpoints.values(), parts.computes.values()
+    assert (found.workspace, endpoint.endpoint.name, endpoint.default) == ("lab", "digits-az-ml", "digits")
+    assert (compute.name, compute.vm_priority, compute.max_node_count) == (
         "cpu-cluster",
         "LowPriority",
         2,
     )
-    digits = found.deployments["digits"]
+    digits = endpoint.deployments["digits"]
     assert (digits.code, digits.model, digits.scoring_script) == (
         "examples/digits/code",
         "examples/digits/model",
