@@ -19,7 +19,7 @@ from providers.aml import job
 from providers.aml.datastore import datastore_uri, open_located
 from providers.aml.endpoint import Deployment, deployment_of
 from providers.aml.refusal import Refusal
-from providers.aml.submission import SCORE, Attempt, Output, Submission, read_note, start_or_find
+from providers.aml.submission import SCORE, Attempt, Output, Submission, intention_of, start_or_find
 from providers.arm.errors import ArmError
 from providers.blob import put_if_absent, read_text
 
@@ -71,23 +71,24 @@ def submit(
     if asked.key:
         _refuse_other_use(submission, asked.key, identity)
     number = 1 if asked.key else _attempt(submission, key, unfinished, anew=asked.new)
-    earlier = read_note(submission, submission.attempt(number), "submitted")
+    earlier = intention_of(submission, submission.attempt(number))
     if earlier is None:
         refuse_existing(submission, number, target)
     unfinished.note(key, number)
     try:
         with progress_bar(voice, "submitting") as show:
-            timed = replace(submission, progress=show, now=clock.now, sleep=clock.sleep)
+            timed = replace(submission, progress=show, now=clock.monotonic, sleep=clock.sleep)
             attempt, name = start_or_find(timed, lambda _attempt, _name: True, first=number)
     except ArmError as error:
         if not error.maybe_carried_out:
             unfinished.forget(key)  # nothing was started, and nothing is to be found
         raise
     unfinished.note(key, attempt.number)
-    started = float(earlier.split()[0]) if earlier and attempt.number == number else None
-    if started and not asked.key:
-        _refuse_yesterdays(target, name, clock.now() - started)
-    _tell(voice, target, request.deployment, attempt, job_name=name, found=started)
+    if attempt.number != number:
+        earlier = None
+    if earlier and not asked.key:
+        _refuse_yesterdays(target, name, earlier.age)
+    _tell(voice, target, request.deployment, attempt, job_name=name, found=earlier.written if earlier else None)
     code = COMPLETED
     if asked.watch:
         code = watching.watch(name, target, voice, clock, deployment=request.deployment.name)

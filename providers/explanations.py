@@ -55,6 +55,17 @@ class Explanation:
 
 SERVICE = (
     Explanation(
+        name="clock-wrong",
+        cause="this machine's clock is wrong, or an assertion or certificate in use really is outside its time; "
+        "signatures, links and certificates hold for a time only",
+        setting="this machine's clock; AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE",
+        remedy="set the clock (`timedatectl set-ntp true`; virtual machines and containers of a laptop that slept: "
+        "restart them), and run again: nothing else is to be mended",
+        words=r"this machine's clock is \d+ \w+ (ahead of|behind) the service's|Request date header|"
+        r"signature (fields )?not valid in|AADSTS700024\b|not within its valid time range|"
+        r"certificate (is not yet valid|has expired)",
+    ),
+    Explanation(
         name="empty-tag-values",
         cause="a tag has no value: of your settings, on the endpoint, or one that an Azure Policy adds on the way",
         setting="tags, endpoint.tags, deployments.<name>.tags",
@@ -263,7 +274,7 @@ SERVICE = (
         name="storage-sign-in",
         cause="blob storage refused the token or key",
         setting="cloud, shared_key, the tenant that signs in",
-        remedy="check them and this machine's clock",
+        remedy="check them; a wrong clock would be named",
         codes=("InvalidAuthenticationInfo", "AuthenticationFailed", "NoAuthenticationInformation"),
     ),
     Explanation(
@@ -314,14 +325,14 @@ SERVICE = (
         setting="the federated credential of the app registration AZURE_CLIENT_ID",
         remedy="its issuer, subject and audience must be those in the message, letter by letter; "
         "see docs/rollouts.md#github-actions",
-        words=r"AADSTS70021[123]?\b|AADSTS700024\b|AADSTS700027\b|no OpenID Connect token|"
+        words=r"AADSTS70021[123]?\b|AADSTS700027\b|no OpenID Connect token|"
         r"without an OpenID Connect token",
     ),
     Explanation(
         name="sign-in",
         cause="nobody could be signed in, or the token was refused",
         setting="AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or `az login`",
-        remedy="sign in again, check that the secret has not expired, and this machine's clock",
+        remedy="sign in again, and check that the secret has not expired",
         codes=("ClientAuthenticationError", "CredentialUnavailableError"),
         kinds=(arm.Unauthorized,),
     ),

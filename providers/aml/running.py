@@ -12,7 +12,7 @@ from typing import Any
 from azure.storage.blob import ContainerClient
 
 from providers.arm import Progress
-from providers.blob import BlobMissing, list_blobs, read_text
+from providers.blob import BlobMissing, list_blobs, read_dated, read_text
 
 from . import job
 from .datastore import BlobLocation
@@ -76,22 +76,20 @@ def _begun(workspace: Workspace, place: Place, batch_id: str, progress: Progress
     noted = {name.removesuffix(_JOB) for name in names if name.endswith(_JOB)}
     yield from filter(None, (_read(place, path + _JOB).strip() for path in sorted(noted)))
     for path in sorted({name.removesuffix(_SUBMITTED) for name in names if name.endswith(_SUBMITTED)} - noted):
-        at = float((_read(place, path + _SUBMITTED).split() or ["0"])[0])
         uri = place.uri.rstrip("/") + path.removeprefix(place.location.path.rstrip("/"))
-        found = _started_unnoticed(workspace, batch_id, uri, at, progress)
+        found = _started_unnoticed(workspace, batch_id, uri, _age(place, path + _SUBMITTED), progress)
         if found:
             yield found
 
 
-def _started_unnoticed(
-    workspace: Workspace, batch_id: str, uri: str, submitted: float, progress: Progress
-) -> str | None:
-    """The job that writes below a place, as soon as the service lists it; `submitted` in seconds since the epoch."""
+def _started_unnoticed(workspace: Workspace, batch_id: str, uri: str, age: float, progress: Progress) -> str | None:
+    """The job that writes below a place, as soon as the service lists it; `age`: seconds since it was submitted."""
+    until = time.monotonic() + LISTING - age
     while True:
         for each in workspace.jobs_of(batch_id):
             if _writes_below(each, uri):
                 return str(each["name"])
-        left = submitted + LISTING - time.time()
+        left = until - time.monotonic()
         if left <= 0:
             return None
         progress(f"looking for a job that an earlier run may have started, {left:.0f} s at most")
@@ -121,6 +119,14 @@ def _writes_below(entry: Mapping[str, Any], uri: str) -> bool:
     outputs = (entry.get("properties") or {}).get("outputData") or {}
     below = place_of(uri).rstrip("/") + "/"
     return any(place_of(str((each or {}).get("uri"))).startswith(below) for each in outputs.values())
+
+
+def _age(place: Place, path: str) -> float:
+    """Seconds since a note was written, by the service's clock."""
+    try:
+        return read_dated(place.container, path, limit=16_384).age
+    except BlobMissing:  # deleted since it was listed, as in `_read`
+        return LISTING
 
 
 def _read(place: Place, path: str) -> str:

@@ -9,7 +9,7 @@ list of jobs has the one that writes to that place; and only where nothing was s
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from azure.storage.blob import ContainerClient
 
 from providers.arm import Progress
 from providers.arm.errors import ArmError, BadAnswer
-from providers.blob import BlobMissing, delete_blob, put_if_absent, read_text
+from providers.blob import BlobMissing, Dated, delete_blob, put_if_absent, read_dated, read_text
 
 from .datastore import BlobLocation
 from .job import created_of
@@ -25,11 +25,13 @@ from .refusal import Refusal
 from .workspace import Workspace
 
 _CLOCKS_APART = 60.0
-"""Seconds by which this machine's clock may be ahead of the service's."""
+"""Seconds by which the clock of blob storage may be ahead of Azure Machine Learning's. Our own does not count."""
 LISTING = 30.0
 """Seconds within which a job that was started is taken to appear in the endpoint's list. Assumed, not documented."""
 
 
+SUBMITTED = "submitted"
+"""The note that is written before the POST; its text is for people: this machine's time, and a number of the run's."""
 SCORE = "score"
 """What the one output of a model's job is called."""
 
@@ -104,8 +106,8 @@ class Submission:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Other members of the request's `properties`, in the service's names."""
     progress: Progress = lambda _: None
-    now: Callable[[], float] = time.time
-    """Seconds since the epoch."""
+    now: Callable[[], float] = time.monotonic
+    """Seconds since whenever."""
     sleep: Callable[[float], None] = time.sleep
 
     def attempt(self, number: int) -> Attempt:
@@ -120,17 +122,17 @@ class Submission:
             asked["tags"] = {**asked.get("tags", {}), self.mark: attempt.path}
         return {"properties": asked}
 
-    def is_of(self, job: Mapping[str, Any], attempt: Attempt, submitted: float) -> bool:
+    def is_of(self, job: Mapping[str, Any], attempt: Attempt, submitted: Dated) -> bool:
         """Whether a job of the endpoint's list is this attempt's: it writes to its place, or carries its mark.
 
         Where the caller chose the place, earlier jobs may have written there, too: only one that was created since
-        `submitted` (seconds since the epoch) can be it.
+        the note `submitted` was written can be it.
         """
         tags = (job.get("properties") or {}).get("tags") or {}
         if self.mark and tags.get(self.mark) == attempt.path:
             return True
         created = created_of(job)
-        young = created is None or created > submitted - _CLOCKS_APART
+        young = created is None or created > submitted.written - _CLOCKS_APART
         return any(
             writes_to(job, uri) and (self.outputs[name].uri is None or young)
             for name, uri in attempt.output_uris.items()
@@ -150,19 +152,25 @@ def start_or_find(submission: Submission, stands: Stands, *, first: int = 1) -> 
     number = first
     while True:
         attempt = submission.attempt(number)
-        submitted = read_note(submission, attempt, "submitted")
+        submitted = intention_of(submission, attempt)
         if submitted is None:
             started = _start(submission, attempt)
             if started:
                 return attempt, started
             continue
-        name = read_note(submission, attempt, "job") or _started_unnoticed(
-            submission, attempt, float(submitted.split()[0])
-        )
+        name = read_note(submission, attempt, "job") or _started_unnoticed(submission, attempt, submitted)
         if name and stands(attempt, name):
             return attempt, name
         # Nothing of it was ever seen, or it is done with: what may still come of it has another place than the next.
         number += 1
+
+
+def intention_of(submission: Submission, attempt: Attempt) -> Dated | None:
+    """The note that says that an attempt's job is to be started, or may have been; None where there is none."""
+    try:
+        return read_dated(submission.container, attempt.note(SUBMITTED), limit=16_384)
+    except BlobMissing:
+        return None
 
 
 def read_note(submission: Submission, attempt: Attempt, name: str) -> str | None:
@@ -184,11 +192,10 @@ def _start(submission: Submission, attempt: Attempt) -> str | None:
     """
     arm = submission.workspace.arm
     uri = _scoring_uri(submission)
-    now = submission.now()
-    intention = f"{now} {uuid.uuid4()}"
+    intention = f"{time.time()} {uuid.uuid4()}"
     # Not written may also mean that our own first try was carried out and its answer lost.
-    written = write_note(submission, attempt, "submitted", intention)
-    if not written and read_note(submission, attempt, "submitted") != intention:
+    written = write_note(submission, attempt, SUBMITTED, intention)
+    if not written and read_note(submission, attempt, SUBMITTED) != intention:
         return None
     submission.progress(f"submitting attempt {attempt.number} to {submission.deployment_name or 'the default'}")
     chosen = {"azureml-model-deployment": submission.deployment_name} if submission.deployment_name else {}
@@ -205,9 +212,11 @@ def _start(submission: Submission, attempt: Attempt) -> str | None:
     except ArmError as error:
         if not error.maybe_carried_out:
             # The service said no: nothing was started, and no note may say that something was.
-            delete_blob(submission.container, attempt.note("submitted"))
+            delete_blob(submission.container, attempt.note(SUBMITTED))
             raise
-        found = _started_unnoticed(submission, attempt, now)
+        noted = intention_of(submission, attempt)
+        # The request may have taken long: the job may be as young as the loss of its answer.
+        found = _started_unnoticed(submission, attempt, replace(noted, age=0.0)) if noted else None
         if found is None:
             raise
         return found
@@ -234,14 +243,15 @@ def _scoring_uri(submission: Submission) -> str:
     return str(uri)
 
 
-def _started_unnoticed(submission: Submission, attempt: Attempt, submitted: float) -> str | None:
+def _started_unnoticed(submission: Submission, attempt: Attempt, submitted: Dated) -> str | None:
     """The job that writes to this attempt's place, where a note says that one may have been started."""
+    until = submission.now() + LISTING - submitted.age
     while True:
         for job in submission.workspace.jobs_of(submission.endpoint_id):
             if submission.is_of(job, attempt, submitted):
                 write_note(submission, attempt, "job", str(job["name"]))
                 return str(job["name"])
-        left = submitted + LISTING - submission.now()
+        left = until - submission.now()
         if left <= 0:
             return None
         submission.progress(f"looking for the job that an earlier run may have started, {left:.0f} s at most")

@@ -35,6 +35,10 @@ _EARLY = 300.0
 """Seconds before its end at which a token is replaced."""
 
 
+_AT_LEAST = 60.0
+"""Seconds for which a new token is used, whatever its end: managed identities tell it by another clock than ours."""
+
+
 class SharedCredential:
     """The credential of this process, made at first use, and made again when the cloud refuses its tokens.
 
@@ -77,13 +81,15 @@ class Tokens:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, AccessToken] = {}
+        self._until: dict[str, float] = {}
+        # When a token is to be replaced, on our clock.
 
     def get(self, audience: str) -> str:
         """A token for `audience`. Raises Unauthorized when nobody signs us in."""
         with self._lock:
             kept = self._kept.get(audience)
-            if kept is None or kept.expires_on - _EARLY <= self._clock():
-                kept = self._kept[audience] = self._ask(audience)
+            if kept is None or self._until[audience] <= self._clock():
+                kept = self._keep(audience, self._ask(audience))
             return kept.token
 
     def after_refusal(self, audience: str, refused: str, claims: str | None = None) -> str:
@@ -97,8 +103,17 @@ class Tokens:
                 renew = getattr(self._credential, "renew", None)
                 if renew is not None:
                     renew()
-                kept = self._kept[audience] = self._ask(audience, claims)
+                kept = self._keep(audience, self._ask(audience, claims))
             return kept.token
+
+    def _keep(self, audience: str, token: AccessToken) -> AccessToken:
+        """A token that is at its end the moment it is given tells of a clock that is ahead: it is used for a while.
+
+        One that is really at its end is answered with a 401, and replaced then.
+        """
+        self._kept[audience] = token
+        self._until[audience] = max(token.expires_on - _EARLY, self._clock() + _AT_LEAST)
+        return token
 
     def _ask(self, audience: str, claims: str | None = None) -> AccessToken:
         scope = f"{audience.rstrip('/')}/.default"

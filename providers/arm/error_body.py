@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .clocks import about_time
+
 
 @dataclass(frozen=True)
 class Said:
@@ -61,7 +63,12 @@ def _said_in_xml(text: str) -> Said:
         return Said()
     code = re.search(r"<Code>([^<]*)</Code>", head)
     message = re.search(r"<Message>([^<]*)</Message>", head)
-    return Said(code=code.group(1) if code else "", message=message.group(1) if message else "")
+    time = about_time(head.partition("<AuthenticationErrorDetail>")[2])
+    return Said(
+        code=code.group(1) if code else "",
+        message=message.group(1) if message else "",
+        details=(time,) if time else (),
+    )
 
 
 def _inner_codes(error: dict[str, Any], depth: int) -> Iterator[str]:

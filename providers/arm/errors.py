@@ -24,6 +24,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .clocks import difference
 from .error_body import said_in
 from .redact import redact
 
@@ -175,7 +176,7 @@ def error_of(status: int, headers: Mapping[str, str], text: str, *, arm_id: str 
         if detail not in message:
             message += f"; {detail}"
     return _kind(status, frozenset({said.code.lower(), said.inner_code.lower()}))(
-        message,
+        message + difference(headers, status),
         status=status,
         code=said.code,
         inner_code=said.inner_code,

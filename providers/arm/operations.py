@@ -24,6 +24,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from .answer import Answer, Deadline
+from .clocks import http_date
 from .error_body import said_by
 from .errors import (
     ArmError,
@@ -35,7 +36,7 @@ from .errors import (
     Unreachable,
 )
 from .operation_status import Reading, Source, State, path_in, read, read_resource, source
-from .retries import http_date, retry_after
+from .retries import retry_after
 
 SHORTEST_WAIT = 0.5
 """Seconds, whatever Retry-After says: some services say 0."""

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 
+from .clocks import http_date
 from .errors import AnswerLost, ArmError, BadAnswer, Busy, ServerTrouble, Throttled, Unreachable
 
 ATTEMPTS = 7
@@ -78,12 +78,3 @@ def _number(value: str | None) -> float | None:
     except ValueError:
         return None
     return number if number is not None and 0 <= number < 1e9 else None
-
-
-def http_date(value: str) -> datetime | None:
-    """The moment that a header names, None for what is no date."""
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

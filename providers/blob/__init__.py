@@ -1,6 +1,17 @@
 """Folders and blobs: a scan that touches no network, uploads that can be broken off, and small reads."""
 
-from .container import Blob, container, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes, read_text
+from .container import (
+    Blob,
+    Dated,
+    container,
+    delete_below,
+    delete_blob,
+    list_blobs,
+    put_if_absent,
+    read_bytes,
+    read_dated,
+    read_text,
+)
 from .digests import Digests, kept
 from .download import Plan, Wanted, download, plan, target_below
 from .errors import BlobError, BlobMissing
@@ -11,6 +22,7 @@ __all__ = [
     "Blob",
     "BlobError",
     "BlobMissing",
+    "Dated",
     "Digests",
     "FileEntry",
     "Folder",
@@ -30,6 +42,7 @@ __all__ = [
     "plan",
     "put_if_absent",
     "read_bytes",
+    "read_dated",
     "read_text",
     "recorded",
     "scan",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from random import random
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from azure.storage.blob import BlobPrefix, ContainerClient, ExponentialRetry
 from requests.adapters import HTTPAdapter
 
 from providers.arm import credentials
+from providers.arm.clocks import http_date
 from providers.arm.clouds import PUBLIC, Cloud
 from providers.arm.retries import ATTEMPTS, pause, retry_after
 
@@ -42,6 +43,17 @@ class Blob:
     """What the service keeps of the whole content; None for a blob that was put together from blocks, say."""
     modified: datetime | None = None
     """UTC."""
+
+
+@dataclass(frozen=True)
+class Dated:
+    """A small blob, and when it was written by the clock of the service: that of whoever wrote it may be wrong."""
+
+    text: str
+    written: float
+    """Seconds since the epoch, to the second."""
+    age: float
+    """Seconds since then."""
 
 
 class _Retry(ExponentialRetry):
@@ -147,14 +159,29 @@ def list_folders(container: ContainerClient, prefix: str) -> Iterator[str]:
 
 def read_bytes(container: ContainerClient, path: str, limit: int) -> bytes:
     """A blob's whole content. Raises BlobMissing, and BlobError when it has more than `limit` bytes."""
-    where = _where(container, path)
-    with translated("read blob", where):
+    with translated("read blob", _where(container, path)):
         download = container.download_blob(path, max_concurrency=1)
         if download.size > limit:
-            raise BlobError(
-                f"read blob: it has {download.size} bytes, more than {limit}", code="TooLarge", arm_id=where
-            )
+            raise _too_large(container, path, download.size, limit)
         return download.readall()
+
+
+def read_dated(container: ContainerClient, path: str, limit: int) -> Dated:
+    """As `read_text`, with when it was written. Raises as `read_bytes`."""
+    dates: list[datetime | None] = []
+
+    def note(response: Any) -> None:
+        dates.append(http_date(response.http_response.headers.get("Date") or ""))
+
+    with translated("read blob", _where(container, path)):
+        download = container.download_blob(path, max_concurrency=1, raw_response_hook=note)
+        content = download.readall() if download.size <= limit else b""
+        modified = download.properties.last_modified
+    if download.size > limit:
+        raise _too_large(container, path, download.size, limit)
+    now = dates[0] if dates and dates[0] else datetime.now(timezone.utc)
+    text = content.decode("utf-8-sig", errors="replace")
+    return Dated(text, modified.timestamp(), max(0.0, (now - modified).total_seconds()))
 
 
 def read_text(container: ContainerClient, path: str, limit: int) -> str:
@@ -189,6 +216,12 @@ def delete_below(container: ContainerClient, prefix: str) -> int:
     with ThreadPoolExecutor(max_workers=_CONCURRENCY) as pool:
         names = [blob.name for blob in list_blobs(container, prefix)]
         return sum(pool.map(lambda name: delete_blob(container, name), names))
+
+
+def _too_large(container: ContainerClient, path: str, size: int, limit: int) -> BlobError:
+    return BlobError(
+        f"read blob: it has {size} bytes, more than {limit}", code="TooLarge", arm_id=_where(container, path)
+    )
 
 
 def _where(container: ContainerClient, path: str) -> str:

@@ -19,6 +19,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
+from providers.arm.clocks import about_time, difference
 from providers.arm.errors import ArmError
 
 
@@ -55,6 +56,8 @@ def _refusal(error: HttpResponseError, what: str, where: str) -> BlobError:
     code = str(getattr(code, "value", code))
     # The SDK's text is the service's message and then lines of request id, time and code, which we carry apart.
     said = (error.message or "").strip().split("\n")[0]
+    time = about_time(str((getattr(error, "additional_info", None) or {}).get("authenticationerrordetail", "")))
+    said += (f" {time}" if time else "") + difference(headers, error.status_code)
     kind = BlobMissing if isinstance(error, ResourceNotFoundError) or error.status_code == 404 else BlobError
     return kind(
         f"{what}: {said}",

@@ -57,6 +57,9 @@ class BlobService:
     log: list[tuple[str, str, int]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     sleeps: list[float] = field(default_factory=list)
+    now: Callable[[], float] | None = None
+    """The service's clock, in seconds since the epoch: without one, each write is a second after the one before, and
+    answers have no date."""
     page: int = 3
     fault: Fault | None = None
     fault_after: Fault | None = None
@@ -92,6 +95,8 @@ class BlobService:
         """Write a blob behind everybody's back."""
         self._count += 1
         modified = _BEGIN + timedelta(seconds=self._count)
+        if self.now is not None:
+            modified = datetime.fromtimestamp(int(self.now()), timezone.utc)
         self.blobs[name] = Stored(content, metadata, f'"0x{self._count:X}"', modified)
 
     def handle(self, method: str, url: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -268,6 +273,9 @@ class _Adapter(BaseAdapter):
         headers = {key.lower(): str(value) for key, value in request.headers.items()}
         method, url = request.method or "", request.url or ""
         status, answered, payload = self._service.handle(method, url, headers, content)
+        if self._service.now is not None:
+            date = datetime.fromtimestamp(int(self._service.now()), timezone.utc)
+            answered = {**answered, "date": format_datetime(date, usegmt=True)}
         response = requests.Response()
         response.status_code = status
         response.headers = requests.structures.CaseInsensitiveDict(answered)

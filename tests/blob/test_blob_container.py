@@ -16,6 +16,7 @@ from providers.blob import (
     list_blobs,
     put_if_absent,
     read_bytes,
+    read_dated,
     read_text,
 )
 from providers.blob.errors import blob_error
@@ -79,6 +80,20 @@ def test_what_was_written_is_read(service: BlobService, content: bytes) -> None:
 def test_text_is_read_leniently(service: BlobService) -> None:
     service.put("data/log", b"\xef\xbb\xbfgr\xc3\xbc\xc3\x9fe \xff")
     assert read_text(service.open(), "log", 100) == "grüße \ufffd"
+
+
+def test_the_age_of_a_blob_is_told_by_the_services_clock(service: BlobService) -> None:
+    service.now = lambda: 1_000_000_000.0
+    put_if_absent(service.open(), "a", b"1")
+    service.now = lambda: 1_000_000_090.0
+
+    found = read_dated(service.open(), "a", 100)
+
+    assert (found.text, found.written, found.age) == ("1", 1_000_000_000.0, 90.0)
+    with pytest.raises(BlobMissing):
+        read_dated(service.open(), "b", 100)
+    with pytest.raises(BlobError, match="more than 0"):
+        read_dated(service.open(), "a", 0)
 
 
 def test_what_is_there_is_not_overwritten(service: BlobService) -> None:

@@ -110,7 +110,7 @@ class Desk:
     def __init__(self, lab: InProcessLab, folder: Path) -> None:
         self.lab = lab
         self.folder = folder
-        self.blobs = BlobService(page=100)
+        self.blobs = BlobService(page=100, now=lab.clock)
         self.life = Life()
         self.requests: list[tuple[str, str]] = []
         self.before: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
@@ -121,7 +121,9 @@ class Desk:
         self.credential = _Credential(self)
         self._patience = lab.clock() + 7 * 24 * 3600
         self.notes = _Notes(folder / "unfinished", life=self.life)
-        self.clock = Clock(now=lab.clock, monotonic=lab.clock, sleep=self._sleep)
+        self.ahead = 0.0
+        """Seconds by which this machine's clock is ahead of Azure's."""
+        self.clock = Clock(now=lambda: lab.clock() + self.ahead, monotonic=lab.clock, sleep=self._sleep)
 
     def run(self, words: str, *more: str, environ: Mapping[str, str] | None = None) -> Ran:
         """Type a command; `--endpoint` is added. `more` are arguments as they are."""
@@ -164,7 +166,6 @@ class Desk:
     def put(self, path: str, content: bytes | str = b"x") -> None:
         """A blob of the default datastore."""
         self.blobs.put(f"{CONTAINER}/{path}", content if isinstance(content, bytes) else content.encode())
-        self._now(f"{CONTAINER}/{path}")
 
     def ends(
         self,
@@ -222,11 +223,6 @@ class Desk:
         self.lab.advance(seconds)
         self.while_asleep()
 
-    def _now(self, name: str) -> None:
-        from datetime import datetime, timezone
-
-        self.blobs.blobs[name].modified = datetime.fromtimestamp(self.lab.clock(), timezone.utc)
-
 
 class _Credential:
     """The lab's service principal; a token is kept until it is refused."""
@@ -271,14 +267,7 @@ def open_desk(lab: InProcessLab, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     adapter = _Adapter(desk.blobs)
 
     def send(_self: Any, request: requests.PreparedRequest, **_options: Any) -> requests.Response:
-        def carry_out() -> requests.Response:
-            response = adapter.send(request)
-            name = str(request.path_url).split("?", maxsplit=1)[0].lstrip("/")
-            if request.method == "PUT" and name in desk.blobs.blobs:
-                desk._now(name)
-            return response
-
-        return desk.life.carried_out(carry_out)  # type: ignore[no-any-return]
+        return desk.life.carried_out(lambda: adapter.send(request))  # type: ignore[no-any-return]
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
     monkeypatch.setitem(sys.modules["providers.arm.credentials"]._shared, "public", desk.credential)

@@ -40,9 +40,13 @@ def test_two_submissions_after_each_other_are_two_jobs_in_two_places(desk: Desk)
     assert len({job["output"]["uri"] for job in desk.jobs}) == 2
 
 
-@pytest.mark.parametrize("delayed_listing", [0, LISTING - 5], ids=["listed at once", "listed late"])
+@pytest.mark.parametrize(
+    ("delayed_listing", "ahead"),
+    [(0, 7200.0), (LISTING - 5, -7200.0)],
+    ids=["listed at once", "listed late, to a machine whose clock was behind"],
+)
 def test_a_command_that_dies_at_any_moment_finds_its_job_when_it_is_typed_again(
-    desk: Desk, delayed_listing: float
+    desk: Desk, delayed_listing: float, ahead: float
 ) -> None:
     """Every request, line and note is a moment, before it is carried out and after."""
     desk.lab.control("PUT", "settings", {"delayed_listing": delayed_listing})
@@ -50,8 +54,10 @@ def test_a_command_that_dies_at_any_moment_finds_its_job_when_it_is_typed_again(
     step = 0
     while True:
         step += 1
+        desk.ahead = ahead
         if not desk.killed_at(step, "submit in --mini-batch-size 3"):
             break
+        desk.ahead = 0
 
         ran = desk.run("submit in --mini-batch-size 3")
 
@@ -146,6 +152,17 @@ def test_yesterdays_interrupted_job_is_neither_taken_for_todays_nor_started_agai
     assert f"interrupted 30 hours ago, after it had started {name}, which is Completed; --new starts another" in ran.err
     assert len(desk.jobs) == 1
     assert submitted(desk, "a.csv --new") != name
+
+
+def test_a_clock_that_is_a_day_ahead_makes_no_job_yesterdays(desk: Desk) -> None:
+    desk.file("a.csv")
+    desk.while_asleep = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+    desk.run("submit a.csv --watch")
+    desk.while_asleep = lambda: None
+    name = desk.ends(predictions="a 1\n")
+    desk.ahead = 30 * 3600
+
+    assert submitted(desk, "a.csv") == name
 
 
 def test_a_key_of_ones_own_is_one_job_for_good(desk: Desk) -> None:

@@ -59,6 +59,7 @@ ANSWERS: list[tuple[str, int, str, str, str]] = [
         "Environment e with version 1 is already registered and cannot be changed.",
     ),
     ("asset-registered-with-other-content", 409, "UserError", "", "Asset paths cannot be updated."),
+    ("clock-wrong", 403, "AuthenticationFailed", "", "Request date header too old: 'Fri, 04 Oct 2019 18:02:12 GMT'"),
     (
         "user-assigned-identity",
         400,
