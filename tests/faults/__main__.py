@@ -18,10 +18,11 @@ from pathlib import Path
 
 from lab.testing import running_lab
 from tests.faults import other_python
-from tests.faults.kills import Kills, Tally
+from tests.faults.kills import Kills
 from tests.faults.lifecycle import Lifecycle
 from tests.faults.report import FOREIGN_KINDS, Cell, counted, failures, from_json, table
 from tests.faults.small_checkout import SmallCheckout
+from tests.faults.tally import Tally
 from tests.lifecycle.checkout import ROOT, engines
 
 PARTS = ("wire", "lifecycle", "kills")
@@ -67,9 +68,14 @@ def main(arguments: Sequence[str]) -> int:
         tally = kills.result() if kills else tally
     for name, cells in tables.items():
         print(f"\n{table(name, cells)}")
-    for kind in ("by_hand", "orphans", "created_twice", "started_twice", "not_empty", "foreign_repairs"):
-        for each in getattr(tally, kind):
-            print(f"  {kind.replace('_', ' ')}: {each}")
+    if tally.hits:
+        print(f"\n{tally.table()}")
+    for problem, found in {
+        **tally.problems,
+        "azure-native's, taken by the command it names": tally.foreign_repairs,
+    }.items():
+        for each in found:
+            print(f"  {problem}: {each}")
     cells = [cell for found in tables.values() for cell in found]
     own = [cell for cell in cells if cell.kind not in FOREIGN_KINDS]
     foreign = [cell for cell in cells if cell.kind in FOREIGN_KINDS]

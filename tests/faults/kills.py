@@ -10,63 +10,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import psutil
 
-from tests.faults.small_checkout import SmallCheckout
+from tests.faults.deck import POWER, STARTING, Blow, deal
+from tests.faults.small_checkout import OPERATION_SECONDS, SmallCheckout
+from tests.faults.tally import Hit, Tally, vacuous
 from tests.lifecycle.checkout import ROOT, Ran
 
-VICTIMS = ("engine", "provider", "lab", "machine")
-"""`machine`: all of them at once, as when the power goes."""
-VERBS = ("create", "update", "content", "destroy")
-"""What is under way: an `up` from nothing, of settings, of new content, or a destroy."""
 _OURS = re.compile(r"/(codes|models|data)/[^/]+/versions/[^/]+$|/batchEndpoints/[^/]+(/deployments/[^/]+)?$")
-_EXISTS = re.compile(r"cannot create already existing resource '(/subscriptions/[^']+)'")
+_TAKE = re.compile(r"python -m stacks take \S+ '([^']+)' '([^']+)', and run `up` again")
+"""What the end of a failed `up` says of what azure-native refuses to create."""
 _LONGEST = 240.0  # seconds of one command
-
-
-@dataclass
-class Tally:
-    """What came of it."""
-
-    kills: Counter[str] = field(default_factory=Counter)
-    """`victim, verb` -> how often."""
-    amid: int = 0
-    """Kills of runs that had begun to write."""
-    healed: int = 0
-    by_hand: list[str] = field(default_factory=list)
-    """What a plain `up` did not heal of our kinds."""
-    foreign_repairs: list[str] = field(default_factory=list)
-    """azure-native resources that had to be deleted, because its create refuses what exists."""
-    created_twice: list[str] = field(default_factory=list)
-    started_twice: list[str] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
-    not_empty: list[str] = field(default_factory=list)
-    """Previews after an `up` that were not empty."""
-    seconds: float = 0.0
-
-    @property
-    def failed(self) -> bool:
-        found = (self.by_hand, self.created_twice, self.started_twice, self.orphans, self.not_empty)
-        return any(found) or self.healed != sum(self.kills.values())
-
-    def __str__(self) -> str:
-        total = sum(self.kills.values())
-        where = ", ".join(
-            f"{victim} {sum(n for key, n in self.kills.items() if key.startswith(victim))}" for victim in VICTIMS
-        )
-        return (
-            f"{total} kills ({where}; {self.amid} after the first write): {self.healed} healed by one plain up, "
-            f"{len(self.by_hand)} repairs by hand, "
-            f"{len(self.orphans)} orphans, {len(self.created_twice)} resources created twice, "
-            f"{len(self.started_twice)} jobs started twice, {len(self.not_empty)} previews not empty; "
-            f"azure-native's repairs apart: {len(self.foreign_repairs)}"
-        )
+_TRIES = 4
+"""How often a run is begun anew whose end came before its kill."""
+PACE = 0.4
+"""Seconds of the lab's operations in runs that are killed: long enough to be hit."""
+_REAPED = 20.0
+"""Seconds after which no process of a killed run may be left."""
 
 
 class Kills:
@@ -74,65 +39,81 @@ class Kills:
 
     def __init__(self, checkout: SmallCheckout, seed: int, engines: Sequence[str], say: Callable[[str], None]) -> None:
         self._checkout, self._random, self._engines, self._say = checkout, random.Random(seed), engines, say
-        self._took = dict.fromkeys(VERBS, 0.001)
-        # Seconds that a verb takes from when its victim lives.
+        self._took: dict[tuple[str, str], tuple[float, float]] = {}
+        # Engine and verb -> seconds until the first request, and from there to the end.
         self._requests: dict[tuple[float, str, str], dict[str, Any]] = {}
         self._destroys: list[float] = []
         self._number = 0
-        self._writes = 0
-        # Of the run that is killed, up to then.
+        self._deployed = False
+        self._begun: set[psutil.Process] = set()
+        # Processes that killed runs began.
         self.tally = Tally()
 
-    def run(self, count: int, seconds: float | None = None) -> Tally:
+    def run(self, count: int, took: tuple[float, float] | None = None) -> Tally:
         """`count` kills; then everything is destroyed and counted.
 
-        `seconds`: how long a verb is taken to last from when its victim lives; measured where it is not given.
+        `took`: how long a run is taken to last before its first request, and after it; measured where it is not given.
         """
-        began = time.monotonic()
         self._start_lab()
-        self._deployed = False
-        for verb in ("create", "destroy") if seconds is None else ():
-            # A moment that never comes: the whole is run, and measured.
-            self._killed(verb, "engine", fraction=1e6)
-        self._took["update"] = self._took["content"] = self._took["create"]
-        if seconds is not None:
-            self._took = dict.fromkeys(VERBS, seconds)
-        while sum(self.tally.kills.values()) < count:
-            self._one(sum(self.tally.kills.values()) + 1, count)
+        for engine in self._engines:
+            for verb in ("create", "content", "destroy"):
+                self._took[engine, verb] = took or self._measured(engine, verb)
+            self._took[engine, "settings"] = self._took[engine, "content"]
+        blows = deal(count, self._engines, self._random)
+        for number, blow in enumerate(blows, 1):
+            self._one(blow, f"{number}/{count}")
         self._finish()
-        self.tally.seconds = time.monotonic() - began
+        self.tally.vacuous += vacuous(self.tally, blows)
         return self.tally
 
-    def _one(self, number: int, count: int) -> None:
-        verb = self._random.choice(VERBS) if self._deployed else "create"
-        victim = self._random.choice(VICTIMS)
-        self._checkout.engine = self._random.choice(self._engines)
-        if verb == "create" and self._deployed:
-            self._destroy()
+    def _measured(self, engine: str, verb: str) -> tuple[float, float]:
+        self._checkout.engine = engine
         self._prepare(verb)
-        fraction = self._random.random()
-        landed, ran = self._killed(verb, victim, fraction)
-        if not landed:  # it had ended before
-            self._deployed = verb != "destroy"
-            if ran.code != 0:
-                self._heal(f"{verb}, not killed")
+        began = time.time()
+        self._remember()
+        self._checkout.control("DELETE", "requests")
+        self._pace(PACE)
+        if verb == "destroy":
+            self._destroys.append(began)
+        ran = self._checkout.run("destroy" if verb == "destroy" else "up")
+        ended = time.time()
+        if ran.code != 0:
+            self.tally.by_hand.append(f"{verb}, not killed: {_last_words(ran)}")
+        self._deployed = verb != "destroy"
+        first = min([each["time"] for each in self._checkout.requests()], default=ended)
+        return first - began, ended - first
+
+    def _one(self, blow: Blow, number: str) -> None:
+        fraction = blow.fraction
+        for _ in range(_TRIES):
+            if blow.phase == "up" and self._deployed:
+                self._destroy()
+            self._checkout.engine = blow.engine
+            self._prepare(blow.verb)
+            hit, ran = self._killed(blow, fraction)
+            if hit is not None:
+                break
+            self._deployed = blow.phase != "destroy"
+            if ran.code != 0 or not self._deployed:
+                self._heal(f"{blow.verb}, not killed")
+            fraction *= 0.7  # it had ended before: this machine was slower when it was measured
+        else:
+            self.tally.vacuous.append(f"no kill of the {blow.victim} in {blow.verb} ({blow.engine}) came in time")
             return
-        self.tally.kills[f"{victim}, {verb}"] += 1
-        self.tally.amid += self._writes > 0
-        engine, began = self._checkout.engine, time.monotonic()
+        self.tally.hits.append(hit)
+        began = time.monotonic()
         self._checkout.engine = self._random.choice(self._engines)
-        healed = self._heal(f"{victim} killed in {verb}")
-        self._deployed = True
+        healed = self._heal(f"{blow.victim} killed in {blow.verb}")
         self.tally.healed += healed
         result, took = "healed" if healed else "NOT HEALED", time.monotonic() - began
         self._say(
-            f"{number}/{count} kill -9 of the {victim} at {fraction:.0%} of {verb}, after {self._writes} writes "
-            f"({engine}): {result} in {took:.1f} s ({self._checkout.engine})"
+            f"{number} kill -9 of the {blow.victim} at {fraction:.0%} of {blow.verb} ({blow.engine}), {hit}: {result} "
+            f"in {took:.1f} s ({self._checkout.engine})"
         )
 
     def _prepare(self, verb: str) -> None:
         self._number += 1
-        if verb == "update":
+        if verb == "settings":
             self._checkout.configure(
                 deployments__small__mini_batch_size=1 + self._number, endpoint__description=f"change {self._number}"
             )
@@ -140,56 +121,66 @@ class Kills:
             script = self._checkout.folder / "small" / "code" / "score.py"
             script.write_text(script.read_text(encoding="utf-8") + f"# {self._number}\n", encoding="utf-8")
 
-    def _killed(self, verb: str, victim: str, fraction: float) -> tuple[bool, Ran]:
-        """Run the verb and kill within it; whether that landed, and what the run said."""
-        started = time.time()
-        if verb == "destroy":
-            self._destroys.append(started)
-        with self._checkout.start("destroy" if verb == "destroy" else "up") as process:
+    def _killed(self, blow: Blow, fraction: float) -> tuple[Hit | None, Ran]:
+        """Run the verb and kill within it; what was hit, None where it had ended before, and what the run said."""
+        self._remember()
+        self._checkout.control("DELETE", "requests")
+        self._pace(PACE)
+        if blow.phase == "destroy":
+            self._destroys.append(time.time())
+        hit = None
+        with self._checkout.start("destroy" if blow.phase == "destroy" else "up") as process:
             try:
-                pids = self._living(process, victim)
-                began = time.monotonic()
-                landed = False
-                if pids:
-                    self._sleep_while(process, fraction * self._took[verb])
-                    if process.poll() is None:
-                        self._remember()
-                        self._writes = self._writes_since(started)
-                        landed = _kill(self._pids(process, victim))
-                if landed and victim == "lab":
+                self._await(process, blow, fraction)
+                self._begun |= set(_family(process))
+                pids = self._pids(process, blow.victim)
+                if pids and process.poll() is None:
+                    seen = self._hit(blow)
+                    hit = seen if _kill(pids) else None
+                if hit and blow.victim == "lab":
                     self._start_lab()
                 said, _ = process.communicate(timeout=_LONGEST)
             except subprocess.TimeoutExpired:
-                _kill(_family(process))
+                _kill(each.pid for each in _family(process))
                 said, _ = process.communicate()
-                self.tally.by_hand.append(f"{verb} did not end within {_LONGEST:.0f} s of a kill of the {victim}")
-        if pids and not landed:
-            self._took[verb] = time.monotonic() - began
-        if landed and victim == "machine":
+                self.tally.by_hand.append(f"{blow.verb} did not end within {_LONGEST:.0f} s of a kill of {blow.victim}")
+        if hit and blow.victim == POWER:
             self._start_lab()
-        return landed, Ran(process.returncode, said)
+        if hit:
+            if blow.victim == "engine" and process.returncode == 0:
+                hit = None  # it had done all, and was about to go
+            else:
+                hit = replace(hit, failed=process.returncode != 0)
+        self._pace(OPERATION_SECONDS)
+        return hit, Ran(process.returncode, said)
 
-    def _living(self, process: subprocess.Popen[str], victim: str) -> list[int]:
-        """Wait for the victim to be there."""
-        while process.poll() is None:
-            pids = self._pids(process, "engine" if victim in ("lab", "machine") else victim)
-            if pids:
-                return pids
+    def _await(self, process: subprocess.Popen[str], blow: Blow, fraction: float) -> None:
+        """Until the moment of the kill has come and the victim is there, or the run has ended."""
+        before, after = self._took[blow.engine, blow.verb]
+        if fraction < STARTING:
+            self._sleep_while(process, fraction / STARTING * before)
+        else:
+            while process.poll() is None and not self._checkout.requests():
+                time.sleep(0.05)
+            self._sleep_while(process, (fraction - STARTING) / (1 - STARTING) * after)
+        while process.poll() is None and not self._pids(process, blow.victim):
             time.sleep(0.02)
-        return []
+
+    def _hit(self, blow: Blow) -> Hit:
+        """How far the run is, as the lab sees it, just before the kill."""
+        self._remember()
+        writes = sum(1 for each in self._checkout.requests() if _writes(each))
+        return Hit(blow, writes, under_way(self._checkout.control("GET", "overview")))
 
     def _pids(self, process: subprocess.Popen[str], victim: str) -> list[int]:
-        lab = [self._checkout.lab.facts.pid] if victim in ("lab", "machine") else []
+        lab = [self._checkout.lab.facts.pid]
         if victim == "lab":
             return lab
-        if victim == "machine":
-            return [*_family(process), *lab]
-        found = []
-        for pid in _family(process):
-            role = _role(pid)
-            if role == victim:
-                found.append(pid)
-        return found[:1] if victim == "engine" else self._random.sample(sorted(found), min(1, len(found)))
+        family = _family(process)
+        if victim == POWER:
+            return [*(each.pid for each in family), *lab]
+        found = [each.pid for each in family if _role(each) == victim]
+        return found if victim == "engine" else self._random.sample(sorted(found), min(1, len(found)))
 
     def _sleep_while(self, process: subprocess.Popen[str], seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -197,17 +188,22 @@ class Kills:
             time.sleep(0.01)
 
     def _heal(self, after: str) -> bool:
-        """One plain `up`; whether that sufficed, azure-native's own refusals aside."""
+        """One plain `up`; whether that sufficed, azure-native's own refusals aside: those by the command it is told."""
+        ran = self._checkout.run("up")
         for _ in range(6):
-            ran = self._checkout.run("up")
-            if ran.code == 0:
-                self._look()
-                return True
-            refused = _EXISTS.search(ran.said)
-            if not refused:
+            refused = _TAKE.findall(ran.said)
+            if ran.code == 0 or not refused:
                 break
-            self.tally.foreign_repairs.append(f"{refused.group(1).rpartition('/workspaces/')[2]} after {after}")
-            self._inside("delete", refused.group(1))
+            for urn, arm_id in refused:
+                self.tally.foreign_repairs.append(f"{arm_id.rpartition('/workspaces/')[2]} after {after}")
+                taken = self._checkout.run("take", urn, arm_id)
+                if taken.code != 0:
+                    self.tally.by_hand.append(f"{after}, then `take`: {_last_words(taken)}")
+            ran = self._checkout.run("up")
+        self._deployed = True
+        if ran.code == 0:
+            self._look()
+            return True
         self.tally.by_hand.append(f"{after}: {_last_words(ran)}")
         for _ in range(3):
             if self._checkout.run("up").code == 0:
@@ -236,6 +232,7 @@ class Kills:
     def _finish(self) -> None:
         if not self._deployed:
             self._heal("the last destroy")
+        self._reap()
         self._remember()
         endpoint = self._checkout.status()["endpoints"][0]
         jobs = json.loads(self._inside("jobs", endpoint))
@@ -251,6 +248,16 @@ class Kills:
             f"{left['blobs'][kind]} blobs ({kind})" for kind in ("uploads", "outputs") if left["blobs"][kind]
         ]
 
+    def _pace(self, seconds: float) -> None:
+        self._checkout.control("PUT", "settings", {"operation_seconds": seconds, "compute_seconds": seconds})
+
+    def _reap(self) -> None:
+        """Processes of killed runs end by themselves; the CLI's own language host does not (Pulumi's, not ours)."""
+        theirs = [each for each in self._begun if each.is_running() and "pulumi-language-python" in each.name()]
+        _kill(each.pid for each in theirs)
+        _, left = psutil.wait_procs(self._begun - set(theirs), timeout=_REAPED)
+        self.tally.left_running += [" ".join(each.cmdline())[:200] for each in left if each.is_running()]
+
     def _start_lab(self) -> None:
         self._checkout.start_lab()
         self._checkout.control("PUT", "settings", {"request_log": 100_000})
@@ -259,9 +266,6 @@ class Kills:
         """The lab's request log lives as long as its process: it is read before each kill."""
         for each in self._checkout.requests():
             self._requests[each["time"], each["method"], each["url"]] = each
-
-    def _writes_since(self, started: float) -> int:
-        return sum(1 for at, method, _ in self._requests if at >= started and method in ("PUT", "DELETE"))
 
     def _inside(self, *arguments: str) -> str:
         done = self._checkout.lab.run(
@@ -304,25 +308,39 @@ def started_twice(jobs: Sequence[Mapping[str, Any]], destroys: Sequence[float]) 
     return twice
 
 
-def _family(process: subprocess.Popen[str]) -> list[int]:
+def under_way(overview: Mapping[str, Any]) -> list[str]:
+    """Names of what has an operation going on, and of jobs that run, in the lab's overview."""
+    things = [
+        *overview["endpoints"],
+        *overview["computes"],
+        *(d for e in overview["endpoints"] for d in e["deployments"]),
+    ]
+    going = [str(each["name"]) for each in things if each["state"] not in ("Succeeded", "Failed", "Canceled")]
+    return going + [str(each["name"]) for each in overview["jobs"] if each["active"]]
+
+
+def _writes(request: Mapping[str, Any]) -> bool:
+    return request["method"] in ("PUT", "DELETE") or bool(re.search(r"/jobs(\?|$)", str(request["url"])))
+
+
+def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The process and all below it, while they live."""
     try:
         root = psutil.Process(process.pid)
-        return [process.pid, *(each.pid for each in root.children(recursive=True))]
+        return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 
 
-def _role(pid: int) -> str:
+def _role(process: psutil.Process) -> str:
+    """Of those that only start another one, as the CLI's scripts do, there is none to be killed."""
     try:
-        command = " ".join(psutil.Process(pid).cmdline())
+        command = " ".join(process.cmdline())
+        if re.search(r"(pulumi\.dynamic|lab\.azure_native) \S+:\d+$", command) and not process.children():
+            return "provider"
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return ""
-    if re.search(r"pulumi[/.]dynamic|pulumi-resource-pulumi-python|lab\.azure_native", command):
-        return "provider"
-    if re.search(r"-m lab\.engine\b|(^|/)pulumi (up|destroy)", command):
-        return "engine"
-    return ""
+    return "engine" if re.search(r"-m lab\.engine (up|destroy)|^\S*pulumi (up|destroy)", command) else ""
 
 
 def _kill(pids: Iterable[int]) -> bool:

@@ -30,7 +30,7 @@ def prepared(folder: Path, interpreter: Path) -> Path:
     """The interpreter of a virtual environment in `folder`, with what the lab's lock file names."""
     uv = [sys.executable, "-m", "lab.uv"]
     inside = folder / "bin" / "python"
-    _run([*uv, "venv", "-q", "--python", str(interpreter), str(folder)])
+    _run([str(interpreter), "-m", "venv", str(folder)])  # with pip, by which the CLI looks for packages
     lock = str(ROOT / "requirements" / "lab.txt")
     _run([*uv, "pip", "install", "-q", "--python", str(inside), "--require-hashes", "-r", lock])
     return inside
