@@ -8,6 +8,7 @@ environment), is the deployment's content: it colours the name, so that a change
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
 from providers import checks, dynamic_host, retiring
+from providers.aml.refusal import Refusal
+from providers.arm import ArmError, Invalid, NotFound
 from providers.arm.ids import folded, same_id
 from providers.kind import (
     Kind,
@@ -217,7 +220,8 @@ class BatchDeploymentKind(Kind):
             found = standing(id_, props, "create")
             if found and not props["adopt"]:
                 refuse_stranger(found, props["owner"], "Rename the deployment, or set `adopt: true` on it.")
-            self.write(id_, found, props)
+            with _naming_what_is_missing(id_, props):
+                self.write(id_, found, props)
         return CreateResult(id_, self.owned(props))
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
@@ -232,7 +236,8 @@ class BatchDeploymentKind(Kind):
             with client(news).exclusive(news["endpoint_id"]):
                 found = standing(id_, news, "update")
                 refuse_taken_over(found, news, "`adopt: true` on the deployment")
-                self.write(id_, found, news, olds)
+                with _naming_what_is_missing(id_, news):
+                    self.write(id_, found, news, olds)
         return UpdateResult(without_provider(news))
 
     def delete(self, id_: str, props: Mapping[str, Any]) -> None:
@@ -258,6 +263,49 @@ class BatchDeploymentKind(Kind):
 class BatchDeployment(Resource, module="azureml", name="BatchDeployment"):
     def __init__(self, name: str, args: BatchDeploymentArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(BatchDeploymentKind(), name, resource_props(args, ()), opts)
+
+
+@contextmanager
+def _naming_what_is_missing(id_: str, props: Mapping[str, Any]) -> Iterator[None]:
+    """Around a PUT: one that is refused because a part is not there says which, and what to do.
+
+    An interrupted destroy may have deleted parts that the state still has; the service's words are about the PUT alone.
+    """
+    try:
+        yield
+    except (Invalid, NotFound) as error:
+        missing = [each for each in _parts(props) if not _is_there(each, props)]
+        if not missing:
+            raise
+        raise Refusal(
+            f"{id_}: the service refused it ({error.code or error.status}: {error.message}), since "
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there. What this stack makes was "
+            "deleted by hand or by a destroy that was cut short: run `make refresh` and `make up`. What it does not "
+            "make is to be corrected in the stack file",
+            name="part-missing",
+        ) from error
+
+
+def _parts(props: Mapping[str, Any]) -> list[str]:
+    """ARM ids of what a deployment is made of."""
+    configuration = props.get("deployment_configuration") or {}
+    named = (
+        props["endpoint_id"],
+        props.get("compute"),
+        props.get("environment_id"),
+        (props.get("code_configuration") or {}).get("code_id"),
+        (props.get("model") or {}).get("asset_id"),
+        configuration.get("component_id"),
+    )
+    return [str(each) for each in named if str(each or "").startswith("/subscriptions/")]
+
+
+def _is_there(id_: str, props: Mapping[str, Any]) -> bool:
+    """What cannot be looked at counts as there: the service's own words are told then."""
+    try:
+        return client(props).get(id_, api_version=str(props["api_version"])) is not None
+    except ArmError:
+        return True
 
 
 def _known(value: Any) -> Mapping[str, Any]:

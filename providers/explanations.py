@@ -509,6 +509,13 @@ OWN = (
         own=True,
     ),
     Explanation(
+        name="part-missing",
+        cause="parts of a deployment are not there: somebody deleted them, or a destroy that was cut short",
+        setting="the ids in the message",
+        remedy="run `make refresh` and `make up`; correct the ids of what this stack does not make",
+        own=True,
+    ),
+    Explanation(
         name="default-not-taken",
         cause="the service answered well, and the default is not what was asked",
         setting="default",

@@ -26,6 +26,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from stacks import cut_short
 from stacks.engine import (
     IN_LAB,
     ROOT,
@@ -94,7 +95,14 @@ def main(arguments: list[str]) -> int:
         with tempfile.TemporaryDirectory() as folder:
             events = Path(folder) / "events.jsonl"
             logged = ("--event-log", str(events)) if asked.verb in ("up", "destroy") else ()
+            note = cut_short.note_of(asked.stack, cut_short.home(os.environ, ROOT))
+            if cut_short.options(asked.verb, note):
+                print("the last destroy of this stack did not end well: looking first at what is left", flush=True)
+                options += cut_short.options(asked.verb, note)
+            if why := cut_short.begin(asked.verb, note):
+                print(why, file=sys.stderr)
             code = _run([*_command(engine, asked.verb, asked.stack, options), *logged], engine)
+            cut_short.end(asked.verb, note, code)
             for each in refused(events):
                 print(advice(asked.stack, each), file=sys.stderr)
             if code != 0:

@@ -23,6 +23,8 @@ from tests.faults.tally import Hit, Tally, vacuous
 from tests.lifecycle.checkout import ROOT, Ran
 
 _OURS = re.compile(r"/(codes|models|data)/[^/]+/versions/[^/]+$|/batchEndpoints/[^/]+(/deployments/[^/]+)?$")
+_ONE = ("endpoints", "deployments", "codes", "models", "environments", "computes")
+"""What there is one of after an `up`."""
 _TAKE = re.compile(r"python -m stacks take \S+ '([^']+)' '([^']+)', and run `up` again")
 """What the end of a failed `up` says of what azure-native refuses to create."""
 _LONGEST = 240.0  # seconds of one command
@@ -211,11 +213,17 @@ class Kills:
         return False
 
     def _look(self) -> None:
-        """One endpoint, one deployment, and nothing to do."""
+        """One of each, the default is set, and nothing to do."""
         status = self._checkout.status()
-        for kind in ("endpoints", "deployments"):
-            if len(status[kind]) != 1:
+        for kind in _ONE:
+            if len(status[kind]) > 1:
                 self.tally.orphans.append(f"{len(status[kind])} {kind} after an up: {status[kind]}")
+            if not status[kind]:
+                self.tally.by_hand.append(f"no {kind} after an up")
+        if not all(each["default"] for each in self._checkout.control("GET", "overview")["endpoints"]):
+            self.tally.by_hand.append("no default deployment after an up")
+        if not status["blobs"]["uploads"]:
+            self.tally.by_hand.append("no uploads after an up")
         if self._random.random() < 0.2:
             planned = self._checkout.preview()
             if planned:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from providers import schema
-from providers.arm.errors import DeadlineExceeded
+from providers.arm.errors import ArmError, DeadlineExceeded
 from providers.asset_version import CodeVersionKind, ModelVersionArgs, ModelVersionKind
 from providers.batch_deployment import BatchDeploymentArgs, BatchDeploymentKind, coloured_name
 from providers.batch_endpoint import BatchEndpointArgs, BatchEndpointKind
@@ -324,6 +325,36 @@ def test_what_is_still_being_deleted_is_waited_for(far_side: FarSide, kind: Kind
 
     methods = [method for method, path, _ in far_side.requests if path == id_]
     assert methods[:6] == ["GET"] * 5 + ["PUT"]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_deployment_whose_parts_are_gone_names_them_and_what_to_do(far_side: FarSide, status: int) -> None:
+    """As after a destroy that was cut short: the state has the cluster and the model, the workspace has not."""
+    said = {"error": {"code": "UserError", "message": "validation errors"}}
+    far_side.before = lambda method, _path: httpx.Response(status, json=said) if method == "PUT" else None
+    far_side.has(ENDPOINT, {})
+    far_side.has(f"{WORKSPACE}/environments/e/versions/1", {})
+    model = {"reference_type": "Id", "asset_id": f"{WORKSPACE}/models/m/versions/1"}
+    deployment = checked(
+        BatchDeploymentKind(),
+        endpoint_id=ENDPOINT,
+        deployment_name="blue",
+        location="eastus",
+        owner=OWNER,
+        compute=f"{WORKSPACE}/computes/cpu",
+        environment_id=f"{WORKSPACE}/environments/e/versions/1",
+        model=model,
+    )
+
+    with pytest.raises(Refusal, match="make refresh") as refused:
+        BatchDeploymentKind().create(deployment)
+
+    assert f"since {WORKSPACE}/computes/cpu and {WORKSPACE}/models/m/versions/1 are not there" in str(refused.value)
+    assert "UserError: validation errors" in str(refused.value)
+    far_side.has(f"{WORKSPACE}/computes/cpu", {})
+    far_side.has(f"{WORKSPACE}/models/m/versions/1", {})
+    with pytest.raises(ArmError, match="validation errors"):
+        BatchDeploymentKind().create(deployment)
 
 
 def test_waiting_for_a_deletion_has_a_deadline(far_side: FarSide) -> None:
