@@ -23,7 +23,6 @@ from components.foundation import Foundation, FoundationSettings, build_foundati
 from components.placement import Placement
 from components.sources import Sources
 from providers import checks, schema
-from providers.arm.ids import folded
 from providers.kind import Deadlines
 from providers.ownership import Owner, OwnerArgs
 from providers.schema import prop
@@ -136,7 +135,7 @@ class BatchScoring(pulumi.ComponentResource):
                     each, identity_type="UserAssigned", user_assigned_identities=[foundation.jobs_identity]
                 )
             ids[name] = compute_id(self._placement, each)
-            clusters[folded(ids[name])] = build_compute(self._placement, each, self._owner, self._azure)
+            clusters[ids[name].lower()] = build_compute(self._placement, each, self._owner, self._azure)
         return Computes(ids, clusters)
 
     def _foundation(self) -> Foundation | None:

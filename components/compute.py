@@ -9,7 +9,6 @@ from pulumi import Input, ResourceOptions
 
 from components.placement import Placement
 from providers import checks
-from providers.arm.ids import folded
 from providers.ownership import TAG
 from providers.schema import prop
 
@@ -56,7 +55,7 @@ class Computes:
     ids: Mapping[str, str]
     """Name in the stack file -> ARM id."""
     clusters: Mapping[str, Sequence[pulumi.Resource]]
-    """Folded ARM id -> what to wait for: nothing for those of others."""
+    """ARM id in lower case -> what to wait for: nothing for those of others."""
 
     def id_of(self, reference: str | None) -> str:
         """ARM id of what a deployment names: one of these, one by its ARM id, or nothing, where there is but one."""
@@ -66,7 +65,7 @@ class Computes:
 
     def needs(self, ids: Iterable[str]) -> list[pulumi.Resource]:
         """What to wait for before something runs on these computes."""
-        return [each for id_ in dict.fromkeys(map(folded, ids)) for each in self.clusters.get(id_, ())]
+        return [each for id_ in dict.fromkeys(map(str.lower, ids)) for each in self.clusters.get(id_, ())]
 
 
 def compute_id(placement: Placement, settings: ComputeSettings) -> str:

@@ -79,8 +79,11 @@ def _endpoint_names(settings: Settings) -> Iterator[Failure]:
     for name, group in named.items():
         if not group.endpoint.name:
             yield from _unfit(f"endpoints.{name}", name, checks.endpoint_name, _LONGEST_WITH_HASH)
-    for where, name, earlier in _again((f"endpoints.{key}", each.endpoint.name or key) for key, each in named.items()):
+    again = list(_again((f"endpoints.{key}", each.endpoint.name or key) for key, each in named.items()))
+    for where, name, earlier in again:
         yield Failure(where, f"is the endpoint {name}, as {earlier} is: give one of them another name")
+    if again:
+        return
     # `abc-def` with `ghi`, `abc` with `def-ghi`: to Pulumi one resource.
     joined = (
         (f"endpoints.{key}.deployments.{deployment}", f"{group.endpoint.name or key}-{deployment}")

@@ -21,7 +21,17 @@ ENCRYPTED = "secure"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without dates: Pulumi takes `2025-12-01` for text."""
+    """YAML as Pulumi takes it: `2025-12-01` is text, and no key stands twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
+                earlier = lines[key.value]
+                raise yaml.YAMLError(f"{key.value!r} stands twice in one mapping, in lines {earlier} and {line}")
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {

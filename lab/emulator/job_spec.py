@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def driver_spec(
         "account": workspaces.account_of(cloud, workspace),
         "code": _code(cloud, workspace, deployment["codeConfiguration"]),
         "model": _model(cloud, workspace, deployment["model"]),
-        "environment": _environment(cloud, deployment["environmentId"]),
+        "environment": _environment(cloud, workspace, deployment["environmentId"]),
         "input": {
             "type": input_type(invocation.input_uri, invocation.input_type, cloud.store),
             "uri": invocation.input_uri,
@@ -71,14 +72,14 @@ def _plays(plays: Plays) -> dict[str, Any]:
 def _code(cloud: Cloud, workspace: str, configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if configuration is None or not configuration["codeId"]:
         return None
-    uri = _asset(cloud, configuration["codeId"])["codeUri"]
+    uri = _asset(cloud, workspace, configuration["codeId"])["codeUri"]
     return {"uri": uri, "scoring_script": configuration["scoringScript"], **locate(uri, cloud, workspace).as_json()}
 
 
 def _model(cloud: Cloud, workspace: str, reference: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if reference is None:
         return None
-    properties = _asset(cloud, reference["assetId"])
+    properties = _asset(cloud, workspace, reference["assetId"])
     parts = reference["assetId"].split("/")
     return {
         "uri": properties["modelUri"],
@@ -89,22 +90,27 @@ def _model(cloud: Cloud, workspace: str, reference: Mapping[str, Any] | None) ->
     }
 
 
-def _environment(cloud: Cloud, environment_id: str | None) -> dict[str, Any] | None:
+def _environment(cloud: Cloud, workspace: str, environment_id: str | None) -> dict[str, Any] | None:
     if not environment_id:
         return None
     parts = environment_id.split("/")
     said = {"name": parts[-3], "version": parts[-1], "image": None, "conda_file": None}
-    if environment_id.lower().startswith("azureml://registries/"):
-        raise Elsewhere(f"environment {environment_id} lies in a registry, which the lab does not reach")
-    properties = _asset(cloud, environment_id)
+    properties = _asset(cloud, workspace, environment_id)
     if "build" in properties and not properties["condaFile"]:
         raise Elsewhere(f"environment {environment_id} is built from a Dockerfile, and the lab builds no images")
     return said | {"image": properties["image"], "conda_file": properties["condaFile"]}
 
 
-def _asset(cloud: Cloud, arm_id: str) -> dict[str, Any]:
-    body = cloud.store.get(arm_id)
+def _asset(cloud: Cloud, workspace: str, id_: str) -> dict[str, Any]:
+    """A registry's asset is played by the workspace's own of the same kind, name and version."""
+    shared = re.match("azureml://registries/[^/]+/", id_, re.IGNORECASE)
+    body = cloud.store.get(f"{workspace}/{id_[shared.end() :]}" if shared else id_)
+    if body is None and shared:
+        raise Elsewhere(
+            f"{id_} lies in a registry, which the lab does not reach, and workspace {ids.name_of(workspace)} has "
+            "nothing of that name and version in its place"
+        )
     if body is None:
-        raise Elsewhere(f"{arm_id} does not exist in the lab")
+        raise Elsewhere(f"{id_} does not exist in the lab")
     properties: dict[str, Any] = body["properties"]
     return properties

@@ -39,6 +39,39 @@ def test_the_driver_is_told_places_and_settings(lab: InProcessLab) -> None:
     assert spec["limits"] == {"max_workers": 4}
 
 
+def test_a_job_runs_on_what_the_workspace_has_in_place_of_a_registrys_parts(lab: InProcessLab) -> None:
+    lab.deployed().put_deployment(
+        environmentId="azureml://registries/contoso/environments/env/versions/1",
+        model={"referenceType": "Id", "assetId": "azureml://registries/contoso/models/model/versions/1"},
+    )
+    lab.advance()
+
+    spec = spec_of(lab, lab.invoke().json()["name"])
+
+    assert (spec["model"]["path"], spec["model"]["name"]) == ("up/model", "model")
+    assert json.loads(spec["environment"]["conda_file"]) == {"dependencies": ["pip"]}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"environmentId": "azureml://registries/contoso/environments/other/versions/1"},
+        {"model": {"referenceType": "Id", "assetId": "azureml://registries/contoso/models/model/versions/2"}},
+    ],
+    ids=["environment", "model"],
+)
+def test_a_job_on_a_registrys_part_that_the_workspace_has_not_fails(lab: InProcessLab, part: dict[str, Any]) -> None:
+    lab.deployed().put_deployment(**part)
+    lab.advance()
+    name = lab.invoke().json()["name"]
+    lab.advance()
+
+    record = lab.app.cloud.executions.refresh(lab.app.cloud.store.jobs(limit=1, offset=0)[0])
+
+    assert (record["name"], record["status"]) == (name, "Failed")
+    assert "lies in a registry, which the lab does not reach, and workspace lab has nothing" in str(record["error"])
+
+
 def test_the_spec_holds_the_key_so_only_its_owner_reads_it(lab: InProcessLab) -> None:
     name = lab.deployed().invoke().json()["name"]
     lab.advance()

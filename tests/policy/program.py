@@ -18,10 +18,14 @@ PROJECT = "batch-scoring"
 
 
 class _Mocks(pulumi.runtime.Mocks):
-    """Takes every resource as it is."""
+    """Takes every resource as it is, but for a list of identities, which comes back as a mapping from each."""
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        return f"{args.name}-id", dict(args.inputs)
+        state = dict(args.inputs)
+        assigned = (state.get("identity") or {}).get("userAssignedIdentities")
+        if isinstance(assigned, list):
+            state["identity"] = {**state["identity"], "userAssignedIdentities": {each: {} for each in assigned}}
+        return f"{args.name}-id", state
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         return {}, None

@@ -213,3 +213,33 @@ def test_unchanged_resources_count_but_are_not_listed() -> None:
 
     assert "no changes" in text
     assert "quiet" not in text
+
+
+def test_each_of_several_endpoints_has_its_own_default_gate_and_nodes() -> None:
+    """Both have a deployment of one name: of the same content, made from the same stack file."""
+    other = ENDPOINT[:-1] + "n"
+    changes = []
+    for endpoint, nodes, op in ((ENDPOINT, 1, UPDATE), (other, 7, SAME)):
+        short = endpoint[-1]
+        deployment = {"endpoint_id": endpoint, "deployment_name": "blue-2", "resources": {"instance_count": nodes}}
+        gate = {"endpoint_id": endpoint, "deployment_name": "blue-2", "key": "k", "subjects": ["blue-2"]}
+        before = {"endpoint_id": endpoint, "deployment_name": "blue-1" if op == UPDATE else "blue-2"}
+        after = {**before, "deployment_name": "blue-2"}
+        changes += [
+            Change(SAME, urn("BatchDeployment", f"{short}-blue-2"), deployment, deployment),
+            Change(CREATE, urn("ScoringJob", f"{short}-smoke"), None, gate),
+            Change(op, urn("DefaultDeployment", f"{short}-default"), before, after),
+            Change(CREATE, urn("BatchDeployment", f"{short}-green-00000002"), None, deployment),
+            Change(DELETE, urn("BatchDeployment", f"{short}-green-00000001"), deployment),
+        ]
+
+    text = of(*changes)
+
+    assert "- default deployment of `e`: `blue-1` → **`blue-2`**" in text
+    assert "default deployment of `n`" not in text
+    assert re.search(r"\| `e` \| `blue-1` \| \*\*`blue-2`\*\* \|", text)
+    assert "| `n` | `blue-2` | unchanged |" in text
+    assert re.search(r"`e-smoke` on `blue-2`: 1 node", text)
+    assert re.search(r"`n-smoke` on `blue-2`: 7 nodes", text)
+    assert "retired once `e-green-00000002` is there and the default has moved" in text
+    assert "retired once `n-green-00000002` is there |" in text

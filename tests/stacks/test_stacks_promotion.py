@@ -171,3 +171,72 @@ def test_a_workspace_takes_its_own_assets_and_a_registrys(environment: str, work
     else:
         with pytest.raises(CannotPromote, match="lies in another workspace than stack prod's"):
             refuse_elsewhere(found, workspace, "prod")
+
+
+def two_endpoints() -> dict[str, Any]:
+    """State of a stack with a second endpoint, whose deployment has the same name."""
+    document = state()
+    stack, *resources = document["deployment"]["resources"]
+    other = [
+        {**each, "outputs": {**each["outputs"], "endpoint_id": f"{WS}/batchEndpoints/n", "job_name": "batchjob-2"}}
+        for each in resources
+        if "endpoint_id" in each.get("outputs", {})
+    ]
+    told = {
+        "batch-scoring": {"endpoint_id": ENDPOINT, **stack["outputs"]},
+        "nightly": {"endpoint_id": f"{WS}/batchEndpoints/n", "deployments": {"blue": "x/deployments/digits-abc"}},
+    }
+    outputs = {**stack["outputs"], "endpoints": told}
+    return {"deployment": {"resources": [{**stack, "outputs": outputs}, *resources, *other]}}
+
+
+NIGHTLY = Passed("nightly", "blue", "digits-abc", "batchjob-2", CODE, "score.py", MODEL, ENVIRONMENT)
+
+
+def test_of_several_endpoints_all_are_promoted_or_the_one_that_is_named() -> None:
+    assert passed("staging", two_endpoints()) == [FOUND, NIGHTLY]
+    assert passed("staging", two_endpoints(), "nightly") == [NIGHTLY]
+    with pytest.raises(CannotPromote, match="has no endpoint 'daily'; it has batch-scoring, nightly"):
+        passed("staging", two_endpoints(), "daily")
+
+
+def test_an_endpoint_on_which_no_job_has_passed_keeps_all_from_being_promoted() -> None:
+    document = two_endpoints()
+    document["deployment"]["resources"][-1]["outputs"]["verdict"] = "failed"
+
+    with pytest.raises(CannotPromote, match="stack staging, endpoint nightly: no smoke job has passed on its default"):
+        passed("staging", document)
+    assert passed("staging", document, "batch-scoring") == [FOUND]
+
+
+SEVERAL = """config:
+  batch-scoring:endpoints:
+    batch-scoring:
+      deployments:
+        digits:
+          model: here  # ours
+    nightly:
+      deployments:
+        # By night.
+        blue:
+          model: there
+          compute: spare
+"""
+
+
+def test_each_is_promoted_to_the_endpoint_of_the_same_name() -> None:
+    after = promoted(promoted(SEVERAL, "digits", Passed(*FOUND_MODEL)), "blue", Passed("nightly", *FOUND_MODEL[1:]))
+
+    assert after == SEVERAL.replace(" here", f" {MODEL}").replace(" there", f" {MODEL}")
+    with pytest.raises(CannotPromote, match="has no endpoint 'daily' to promote to"):
+        promoted(SEVERAL, "blue", Passed("daily", *FOUND_MODEL[1:]))
+
+
+FOUND_MODEL = ("batch-scoring", "digits", "digits-abc", "batchjob-1", None, None, MODEL, None)
+
+
+def test_the_only_endpoint_of_one_file_is_the_one_of_the_projects_name_in_another() -> None:
+    found = Passed(*FOUND_MODEL)
+
+    assert promoted(SEVERAL, "digits", found) == SEVERAL.replace(" here", f" {MODEL}")
+    assert f"model: {MODEL}" in promoted(FILE, "digits", found)

@@ -180,6 +180,32 @@ def test_a_short_lived_stack_has_names_of_its_own_and_all_else_of_dev() -> None:
     assert dev["config"]["batch-scoring:compute"]["name"] == "cpu-dev"
 
 
+def test_a_short_lived_stack_of_several_has_names_of_its_own_for_each_that_has_one() -> None:
+    theirs = {"id": "/subscriptions/s/computes/theirs"}
+    long = {"name": "a-cluster-of-many"}
+    config = {
+        "batch-scoring:computes": {"cpu": {}, "one": long, "two": {"name": "a-cluster-of-more"}, "x": theirs},
+        "batch-scoring:endpoints": {
+            "daily": {"endpoint": {"name": "daily-of-everybody", "protect": True}, "deployments": {"blue": {}}},
+            "nightly": {"deployments": {"blue": {"compute": "cpu"}}},
+        },
+    }
+
+    made = short_lived({"config": config}, "pr-12")["config"]
+
+    computes = {key: each.get("name") for key, each in made["batch-scoring:computes"].items()}
+    assert computes == {
+        "cpu": "cpu-pr-12",
+        "one": "a-cluster-pr-12",
+        "two": "a-cluster2-pr-12",
+        "x": None,
+    }
+    assert made["batch-scoring:endpoints"] == {
+        "daily": {"endpoint": {"name": "daily-of-everybody-pr-12"}, "deployments": {"blue": {}}},
+        "nightly": {"deployments": {"blue": {"compute": "cpu"}}},
+    }
+
+
 def test_a_short_lived_stack_is_refused_with_the_stacks_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nowhere", "pr-1"]) == 2
     assert "there is no stack nowhere; stacks here: dev, " in capsys.readouterr().err
