@@ -91,7 +91,7 @@ def of_stack(stack: str, endpoints: Mapping[str, Mapping[str, object]], chosen: 
     if chosen is None:
         if len(endpoints) > 1:
             raise Refusal(
-                f"stack {stack} has {len(endpoints)} endpoints: say which one, --endpoint NAME with one of {names}",
+                f"stack {stack} has {len(endpoints)} endpoints: choose one by --endpoint NAME: {names}",
                 name="endpoint-unnamed",
             )
         (chosen,) = endpoints

@@ -174,6 +174,21 @@ def test_registered_parts_are_named_and_neither_uploaded_nor_registered(model: s
     ]
 
 
+def test_every_cluster_of_a_workspace_that_the_stack_builds_has_the_identity_with_the_roles() -> None:
+    given = several()
+    given["computes"]["spare"]["identity_type"] = "SystemAssigned"
+    who = "00000000-0000-4000-8000-00000000000a"
+    given["foundation"] = {"tenant_id": who, "deployers": {"bot": {"id": who, "type": "ServicePrincipal"}}}
+
+    found = resources(given)
+
+    identities = {name: found[f"Compute {name}"].at("identity.type") for name in given["computes"]}
+    assert identities == {"cpu": "UserAssigned", "spare": "SystemAssigned"}, "unless it says another"
+    workspace = next(name for name in found if name.startswith("Workspace "))
+    for endpoint in (name for name in found if name.startswith("BatchEndpoint ")):
+        assert workspace in waited_for(endpoint, found)
+
+
 CHEAP: dict[str, Any] = {
     "vm_priority": "lowpriority",
     "vm_size": "Standard_D4s_v3",

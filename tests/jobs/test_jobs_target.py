@@ -33,7 +33,7 @@ def test_one_of_several_is_chosen_by_its_name_in_the_stack_file_or_in_azure(chos
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        (None, "stack lab has 2 endpoints: say which one, --endpoint NAME with one of scores, nightly"),
+        (None, "stack lab has 2 endpoints: choose one by --endpoint NAME: scores, nightly"),
         ("daily", "stack lab has no endpoint 'daily'; it has scores, nightly"),
     ],
 )
