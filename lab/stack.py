@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -29,13 +30,29 @@ def is_lab_stack(settings: object) -> bool:
     return bool(found) and all(value == identity.SUBSCRIPTION_ID for value in found)
 
 
+class _Loader(yaml.SafeLoader):
+    """As pulumi reads YAML: a key that stands twice in one mapping is an error, where others take the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in lines:
+                problem = f"the key {key.value!r} stands there already in line {lines[key.value]}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            lines[key.value] = key.start_mark.line + 1
+        return node
+
+
 def read_stack(file: Path) -> object:
     """The parsed settings file.
 
-    Raises LabError: it is missing or no YAML.
+    Raises LabError: it is missing or no YAML that pulumi would take.
     """
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader, and stricter
     except FileNotFoundError as problem:
         raise LabError(f"there is no stack file {file}", exit_code=2) from problem
     except (yaml.YAMLError, UnicodeDecodeError) as problem:

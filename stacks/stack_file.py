@@ -27,10 +27,13 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
+            if key.value in lines:
                 earlier = lines[key.value]
                 raise yaml.YAMLError(f"{key.value!r} stands twice in one mapping, in lines {earlier} and {line}")
+            lines[key.value] = line
         return node
 
 

@@ -103,3 +103,14 @@ def test_a_missing_or_broken_stack_file_is_named_with_exit_2(tmp_path: Path, tex
     with pytest.raises(LabError, match=r"Pulumi\.dev\.yaml") as refused:
         check_stack(file)
     assert refused.value.exit_code == 2
+
+
+def test_a_key_that_stands_twice_is_refused_as_pulumi_does(tmp_path: Path) -> None:
+    """The last one would be taken, and what the first one deployed be deleted without a word."""
+    file = _stack(tmp_path, "lab", {"x:subscription_id": identity.SUBSCRIPTION_ID})
+    file.write_text(file.read_text() + "  x:endpoints:\n    one: {}\n    two: {}\n    one: {}\n", encoding="utf-8")
+
+    with pytest.raises(LabError, match="line 6, column 5: the key 'one' stands there already in line 4") as refused:
+        check_stack(file)
+
+    assert refused.value.exit_code == 2
