@@ -33,7 +33,7 @@ from providers.schema import prop
 @dataclass(frozen=True, kw_only=True)
 class StackEndpoint(EndpointSettings):
     name: str | None = prop(
-        "Name, unique in the region; by default the project's with a suffix of its own.",
+        "Name, unique in the region; by default that in `endpoints`, or the project's, with a suffix of its own.",
         default=None,
         check=checks.endpoint_name,
     )
@@ -126,41 +126,45 @@ class EndpointBuilder:
         endpoint = BatchEndpoint(
             self.name,
             self._endpoint_args(),
-            ResourceOptions.merge(
-                after(self.shelf.opts, needed),
-                ResourceOptions(protect=self.group.endpoint.protect),
-            ),
+            ResourceOptions.merge(after(self.shelf.opts, needed), ResourceOptions(protect=self.group.endpoint.protect)),
         )
         candidates = {name: self._deployment(name, assets[name], endpoint) for name in self.group.deployments}
-        told: dict[str, Any] = {
+        default, job = self._default(endpoint, candidates, gate, data)
+        return {
             "endpoint_name": self.name,
             "endpoint_id": self.id,
             "scoring_uri": endpoint.scoring_uri,
-            "default_deployment": None,
+            "default_deployment": default,
             "deployments": {name: f"{self.id}/deployments/{each.deployed}" for name, each in candidates.items()},
             "assets": {name: {kind: asset.id for kind, asset in each.items()} for name, each in assets.items()},
-            "smoke_job": None,
+            "smoke_job": job,
         }
-        if self.group.default:
-            chosen = candidates[self.group.default]
-            waits: list[pulumi.Resource] = [chosen.resource]
-            if gate and data:
-                subjects = [each.subject for each in candidates.values()]
-                job = gate.job(f"{self.name}-smoke", self.id, chosen, subjects, data)
-                told["smoke_job"] = smoke_job.said(job)
-                waits.append(job)
-            told["default_deployment"] = chosen.deployed
-            DefaultDeployment(
-                f"{self.name}-default",
-                DefaultDeploymentArgs(
-                    **self.shelf.placement.azure,
-                    endpoint_id=self.id,
-                    deployment_name=chosen.deployed,
-                    owner=self.shelf.owner,
-                ),
-                self._below(endpoint, waits, former="default"),
-            )
-        return told
+
+    def _default(
+        self, endpoint: BatchEndpoint, candidates: Mapping[str, Candidate], gate: Gate | None, data: Asset | None
+    ) -> tuple[str | None, dict[str, Any] | None]:
+        """The gate and the default behind it: the deployment's name in Azure, and what the stack tells of the job."""
+        if not self.group.default:
+            return None, None
+        chosen = candidates[self.group.default]
+        waits: list[pulumi.Resource] = [chosen.resource]
+        said = None
+        if gate and data:
+            subjects = [each.subject for each in candidates.values()]
+            job = gate.job(f"{self.name}-smoke", self.id, chosen, subjects, data)
+            said = smoke_job.said(job)
+            waits.append(job)
+        DefaultDeployment(
+            f"{self.name}-default",
+            DefaultDeploymentArgs(
+                **self.shelf.placement.azure,
+                endpoint_id=self.id,
+                deployment_name=chosen.deployed,
+                owner=self.shelf.owner,
+            ),
+            self._below(endpoint, waits, former="default"),
+        )
+        return chosen.deployed, said
 
     def _endpoint_args(self) -> BatchEndpointArgs:
         given = {each.name: getattr(self.group.endpoint, each.name) for each in fields(EndpointSettings)}
