@@ -152,7 +152,7 @@ class EndpointBuilder:
         if gate and data:
             subjects = [each.subject for each in candidates.values()]
             job = gate.job(f"{self.name}-smoke", self.id, chosen, subjects, data)
-            said = smoke_job.said(job)
+            said = smoke_job.said(job, gate.settings)
             waits.append(job)
         DefaultDeployment(
             f"{self.name}-default",

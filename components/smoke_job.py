@@ -148,8 +148,10 @@ def smoke_uri(placement: Placement, endpoint_name: str, *deployed: str) -> str:
     return datastore_uri(placement.datastore_id, placement.path("smoke", endpoint_name, *deployed))
 
 
-def said(job: ScoringJob) -> dict[str, Any]:
+def said(job: ScoringJob, settings: SmokeJobSettings) -> dict[str, Any]:
     """A stack's output of it."""
+    # A preview takes what state has not for unknown yet, and would show a change where there will never be one.
+    says_more = settings.check_script or settings.on_rollback == gating.SKIP
     return {
         "id": job.job_id,
         "job_name": job.job_name,
@@ -157,7 +159,7 @@ def said(job: ScoringJob) -> dict[str, Any]:
         "rows": job.rows,
         "predictions": job.predictions_uri,
         "sample": job.sample,
-        "check": job.check,
+        "check": job.check if says_more else None,
     }
 
 
