@@ -34,7 +34,7 @@ class AssetVersionArgs(AzureArgs):
         "Unique among its kind in the workspace.", check=checks.asset_name, change=REPLACE, wire=None
     )
     version: Input[str] = prop(
-        "The version; a model's is a positive whole number.", check=checks.not_empty, change=REPLACE, wire=None
+        "The version; a model's is a positive whole number.", check=checks.asset_version, change=REPLACE, wire=None
     )
     uri: Input[str] = prop(
         "Datastore uri of the content.", check=check_datastore_uri, change=REPLACE, wire=None, equal=same_place

@@ -139,7 +139,7 @@ class DeploymentSettings:
         check=checks.one_of("AppendRow", "SummaryOnly"),
     )
     output_file_name: Input[str] = prop(
-        "Name of the predictions file.", default="predictions.csv", check=checks.not_empty
+        "Name of the predictions file.", default="predictions.csv", check=checks.file_name
     )
     logging_level: Input[str] = prop(
         "How much the driver logs.", default="Info", check=checks.one_of("Info", "Warning", "Debug")

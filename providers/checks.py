@@ -21,6 +21,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400
 _ENDPOINT = re.compile(r"[a-zA-Z](?:-?[a-zA-Z0-9])*")
 # PUT of asset versions up to api-version 2023-10-01; later specifications have no pattern.
 _ASSET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
+_VERSION = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._\-]{0,254}")
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 """The service's largest whole numbers, where the specification says int32 and int64."""
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -76,6 +77,13 @@ def asset_name(value: Any) -> Any:
         raise ValueError(
             "must start with a letter or digit and have letters, digits, dashes or underscores, at most 255"
         )
+    return value
+
+
+def asset_version(value: Any) -> Any:
+    """A version of an asset. Any text, says the specification; this is what is one segment of a URL as it stands."""
+    if not _VERSION.fullmatch(value):
+        raise ValueError("must start with a letter or digit and have letters, digits, dots, dashes or underscores")
     return value
 
 
@@ -181,6 +189,25 @@ def location(value: Any) -> Any:
     return found
 
 
+def file_name(value: Any) -> Any:
+    """The name of one file, which goes at the end of a blob's path and of a datastore uri."""
+    if not value.strip() or value in (".", "..") or re.search(r"[/\\?#%]", value):
+        raise ValueError("must be the name of one file, such as predictions.csv")
+    return value
+
+
+def job_input(value: Any) -> Any:
+    """What a batch job reads: the uri of a place in storage, or the ARM id of a data asset's version."""
+    if value.startswith("/"):
+        return version_of("data")(value)
+    if not re.fullmatch(r"(azureml|https|wasbs|abfss|adl)://\S(.*\S)?", value, re.IGNORECASE):
+        raise ValueError(
+            "must be like azureml://datastores/<datastore>/paths/<path>, an https url, or the ARM id of a version of "
+            "one of a workspace's data assets"
+        )
+    return value
+
+
 def scoring_script(value: Any) -> Any:
     """The scoring script's path below the code folder, with forward slashes."""
     unfit = value.startswith("/") or ".." in value.split("/") or "\\" in value
@@ -219,6 +246,13 @@ def tags(value: Any) -> Any:
 def duration(value: Any) -> Any:
     """A duration in ISO 8601 (`PT30S`) or short (`30s`, `5m`, `1h`); canonical is ISO 8601, `PT1M30S`."""
     return iso8601(seconds(value))
+
+
+def wait(value: Any) -> Any:
+    """As `duration`, of some length: with a deadline of nothing whatever is begun has failed already."""
+    if seconds(value) <= 0:
+        raise ValueError("must be longer than nothing, such as PT30S or 30s")
+    return duration(value)
 
 
 def whole_duration(value: Any) -> Any:

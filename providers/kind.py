@@ -48,9 +48,9 @@ _METHODS = ("check", "diff", "create", "read", "update", "delete")
 class Deadlines:
     """Longest waits by operation; what is left out is `deadline`."""
 
-    create: Input[str] | None = prop("For a creation.", default=None, check=checks.duration)
-    update: Input[str] | None = prop("For an update.", default=None, check=checks.duration)
-    delete: Input[str] | None = prop("For a deletion.", default=None, check=checks.duration)
+    create: Input[str] | None = prop("For a creation.", default=None, check=checks.wait)
+    update: Input[str] | None = prop("For an update.", default=None, check=checks.wait)
+    delete: Input[str] | None = prop("For a deletion.", default=None, check=checks.wait)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class AzureArgs:
     deadline: Input[str] = prop(
         "Longest wait for one operation of this resource.",
         default="PT30M",
-        check=checks.duration,
+        check=checks.wait,
         change=LOCAL,
         wire=None,
     )

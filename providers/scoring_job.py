@@ -66,7 +66,10 @@ class ScoringJobArgs(AzureArgs):
     )
     key: Input[str] = prop("Digest of all that is run.", change=UPDATE, wire=None)
     input_uri: Input[str] = prop(
-        "Data to score: datastore uri, https url or data asset id.", wire=None, equal=same_place
+        "Data to score: datastore uri, https url or data asset id.",
+        check=checks.job_input,
+        wire=None,
+        equal=same_place,
     )
     input_type: Input[str] = prop(
         "A folder or one file.", default="UriFolder", check=checks.one_of("UriFolder", "UriFile"), wire=None
@@ -89,7 +92,9 @@ class ScoringJobArgs(AzureArgs):
         wire=None,
         equal=same_place,
     )
-    output_file_name: Input[str] = prop("Name of the predictions file.", default="predictions.csv", wire=None)
+    output_file_name: Input[str] = prop(
+        "Name of the predictions file.", default="predictions.csv", check=checks.file_name, wire=None
+    )
     output_action: Input[str] | None = prop(
         "What the deployment does with results; by default AppendRow.",
         default=None,
@@ -128,9 +133,7 @@ class ScoringJobArgs(AzureArgs):
         change=LOCAL,
         wire=None,
     )
-    deadline: Input[str] = prop(
-        "Longest wait for the job.", default="PT2H", check=checks.duration, change=LOCAL, wire=None
-    )
+    deadline: Input[str] = prop("Longest wait for the job.", default="PT2H", check=checks.wait, change=LOCAL, wire=None)
     shared_key: Input[bool] = prop(
         "Use the storage account's key instead of an Entra ID token.", default=False, change=LOCAL, wire=None
     )

@@ -53,6 +53,7 @@ names = st.from_regex(r"[a-zA-Z](-?[a-zA-Z0-9]){2,12}", fullmatch=True)
 texts = st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=3)
 # Tag names have their own rules at the service (no <>%&\?/), which none of its answers or specifications tell.
 tags = st.dictionaries(st.text("abc-_.", min_size=1, max_size=8), st.text(max_size=8), max_size=3)
+MARKER = "p/s/0123456789abcdef"
 ENVIRONMENT = f"{WORKSPACE}/environments/env/versions/1"
 # What people write, by the property's name: ids are those of things that the lab of these tests has.
 WRITTEN: Mapping[str, st.SearchStrategy[Any]] = {
@@ -65,11 +66,23 @@ WRITTEN: Mapping[str, st.SearchStrategy[Any]] = {
     "endpoint_name": names,
     "deployment_name": names,
     "asset_name": st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,20}", fullmatch=True),
-    "version": st.sampled_from(["1", "7", "2024", "0", "v1", ""]),
+    "version": st.sampled_from(["1", "7", "2024", "0", "v1", "1.0.2", "2024-01-01", "a b", "a/b", "x?y", "..", ""]),
     "location": st.sampled_from(["eastus", "East US"]),
     "uri": st.sampled_from([f"{DATASTORE}/a/b", f"{DATASTORE}/model", "https://example.com/x", "azureml:x"]),
+    "input_uri": st.sampled_from(
+        [
+            f"{DATASTORE}/in",
+            "azureml://datastores/workspaceblobstore/paths/in/",
+            "https://labstore.blob.core.windows.net/data/in",
+            f"{WORKSPACE}/data/d/versions/1",
+            "azureml:d:1",
+            "in",
+            "",
+        ]
+    ),
+    "output_file_name": st.sampled_from(["predictions.csv", "p", "a/b.csv", "../p.csv", "", "ü.csv", "a b.csv"]),
     "output_uri": st.sampled_from([f"{DATASTORE}/a/b", "nowhere"]),
-    "owner": st.just("p/s/0123456789abcdef"),
+    "owner": st.just(MARKER),
     "compute": st.sampled_from([f"{WORKSPACE}/computes/cpu", f"{WORKSPACE}/computes/cpu".upper(), "cpu"]),
     "environment_id": st.sampled_from(
         [ENVIRONMENT, "azureml:env:1", "azureml://registries/r/environments/e/versions/1"]
