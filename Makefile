@@ -45,7 +45,7 @@ check: $(VENV)/.dev  ## offline, seconds
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/architecture
 
-faults: $(VENV)/.dev  ## every kind against every fault, and 20 kills; ARGS="--kills 200 --seed 7"; about 6 minutes on two cores
+faults: $(VENV)/.dev  ## every kind against every fault, and 20 kills; ARGS="--kills 200 --seed 7"; minutes
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(VENV)/.dev  ## what it costs beside what one would run instead; minutes, best with nothing else running

@@ -1,5 +1,9 @@
 """The program: settings, the folders that they name, one component, its outputs."""
 
+import os
+import signal
+from types import FrameType
+
 import pulumi
 
 from components.batch_scoring import BatchScoring
@@ -19,5 +23,12 @@ def main() -> None:
     for name, value in scoring.outputs.items():
         pulumi.export(name, value)
 
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """The engine has given up, and says why. The SDK's loop would print its own traceback below that."""
+    os._exit(128 + signal.SIGINT)
+
+
+signal.signal(signal.SIGINT, _end)
 
 main()

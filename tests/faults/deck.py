@@ -16,6 +16,11 @@ STARTING = 0.15
 """The part of the moments that lie before a run's first request; the others lie between that and its end."""
 
 
+_AMID = 0.6
+"""The part of the kills that wait for an operation: most of a run in the lab is the start of processes, which in Azure
+is hidden by minutes of operations."""
+
+
 @dataclass(frozen=True)
 class Blow:
     """One kill, as planned."""
@@ -26,6 +31,8 @@ class Blow:
     engine: str
     fraction: float
     """The moment, from 0 to 1: below STARTING of the time before the first request, above it of the time after."""
+    amid: bool = False
+    """Whether it waits, from that moment on, for an operation that is under way."""
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -55,6 +62,9 @@ def deal(count: int, engines: Sequence[str], chance: random.Random) -> list[Blow
         moments[phase] = [(part + chance.random()) / total for part in range(total)]
         chance.shuffle(moments[phase])
     verbs = {phase: [VERBS[phase][number % len(VERBS[phase])] for number in range(count)] for phase in PHASES}
-    blows = [Blow(victim, phase, verbs[phase].pop(), engine, moments[phase].pop()) for victim, phase, engine in chosen]
+    blows = [
+        Blow(victim, phase, verbs[phase].pop(), engine, moments[phase].pop(), chance.random() < _AMID)
+        for victim, phase, engine in chosen
+    ]
     chance.shuffle(blows)
     return blows
