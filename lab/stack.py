@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,21 +78,27 @@ def stack_of(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
 
 
 def refuse_other_stack(command: Sequence[str], environ: Mapping[str, str], folder: Path) -> None:
-    """Refuse a command about a stack whose settings, in `folder/stacks`, name another subscription than the lab's.
+    """Refuse a command about a stack whose settings name another subscription than the lab's.
 
-    Raises LabError with exit code 4. A stack without a file or without a subscription passes: it reaches no cloud.
+    They are in the command's own `--config-file`, else in `folder/stacks`. Raises LabError with exit code 4. A stack
+    without a file or without a subscription passes: it reaches no cloud.
     """
     name = stack_of(command, environ)
-    file = folder / "stacks" / f"Pulumi.{name}.yaml"
+    given = [Path(after) for word, after in pairwise(command) if word == "--config-file"]
+    file = folder / (given[-1] if given else Path("stacks", f"Pulumi.{name}.yaml"))
     if name is None or not file.is_file():
         return
     settings = read_stack(file)
     if subscriptions_of(settings) and not is_lab_stack(settings):
         raise LabError(
-            f"stack {name} is not the lab's: {file.relative_to(folder)} names subscription "
+            f"stack {name} is not the lab's: {_seen_from(folder, file)} names subscription "
             f"{_shown(settings)}, the lab's is {identity.SUBSCRIPTION_ID}; run it without `python -m lab run`",
             exit_code=OTHER_STACK,
         )
+
+
+def _seen_from(folder: Path, file: Path) -> Path:
+    return file.relative_to(folder) if file.is_relative_to(folder) else file
 
 
 def check_stack(file: Path) -> str:

@@ -14,7 +14,7 @@ from providers import checks, dynamic_host, explanations, schema
 from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate, same_place
 from providers.aml.new_roles import with_new_roles
 from providers.amounts import counted
-from providers.blob import BlobError, Folder, FolderError, delete_prefix, exists, upload
+from providers.blob import BlobError, BlobMissing, Folder, FolderError, container, delete_prefix, exists, upload
 from providers.blob.size import size
 from providers.dynamic_host import InitFailed
 from providers.kind import UNFINISHED, AzureArgs, Kind, client, container_at, gone, resource_props, without_provider
@@ -76,10 +76,13 @@ class BlobFolderKind(Kind):
             self._upload(news)
         return UpdateResult(without_provider(news))
 
-    def delete(self, _id: str, props: Mapping[str, Any]) -> None:
+    def delete(self, id_: str, props: Mapping[str, Any]) -> None:
+        """Also where the datastore is gone with its workspace: the storage account does not go with them."""
         location = find(client(props), props["uri"])
         if location is not None:
             delete_prefix(container_at(location, props), _prefix(location))
+        elif id_.startswith("https://"):
+            _delete_at(id_, props)
 
     def _upload(self, props: Mapping[str, Any]) -> str:
         """The place's url. What breaks off is recorded: half an upload costs money too, and destroy must find it."""
@@ -109,6 +112,20 @@ class BlobFolderKind(Kind):
 class BlobFolder(Resource, module="azureml", name="BlobFolder"):
     def __init__(self, name: str, args: BlobFolderArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(BlobFolderKind(), name, resource_props(args, ()), opts)
+
+
+def _delete_at(url: str, props: Mapping[str, Any]) -> None:
+    """Delete an upload at its url. Where nobody answers, the account is taken to be gone, too."""
+    host, name, path = url.removeprefix("https://").split("/", 2)
+    opened = container(f"https://{host}", name, client(props).cloud)
+    try:
+        delete_prefix(opened, path.rstrip("/") + "/")
+    except BlobMissing:
+        return
+    except BlobError as error:
+        if error.status is not None:
+            raise
+        dynamic_host.progress()(f"{url}: no answer, the storage account is gone like its datastore")
 
 
 def _prefix(location: BlobLocation) -> str:

@@ -617,6 +617,13 @@ OWN = (
         own=True,
     ),
     Explanation(
+        name="leftover-holds-others",
+        cause="somebody else has put something into what is left of the stack, and it would go with it",
+        setting="none",
+        remedy="delete or move what the message names, then run the same command again",
+        own=True,
+    ),
+    Explanation(
         name="usage",
         cause="the command line has an option that cannot be",
         setting="the option in the message",

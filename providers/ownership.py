@@ -19,10 +19,8 @@ from pulumi.dynamic import Resource as DynamicResource
 from providers import checks, schema
 from providers.arm.ids import same_id
 from providers.kind import UNFINISHED, AzureArgs, Kind, Refusal, client, resource_props, without_provider
+from providers.marker import TAG, tag_of
 from providers.schema import LOCAL, Bag, prop
-
-TAG = "pulumi-stack-owner"
-"""Tag key on whatever can carry one; its value is `<project>/<stack>/<random id>`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +74,6 @@ def _require_workspace(props: Mapping[str, Any]) -> None:
             "workspace in the stack file",
             name="workspace-missing",
         )
-
-
-def tag_of(body: Mapping[str, Any]) -> str | None:
-    """The marker on what ARM returned; tags of tracked resources are on top, those of assets below `properties`."""
-    for tags in (body.get("tags"), (body.get("properties") or {}).get("tags")):
-        if isinstance(tags, Mapping) and TAG in tags:
-            return str(tags[TAG])
-    return None
 
 
 def marker_read(body: Mapping[str, Any], props: Mapping[str, Any]) -> Bag:

@@ -2,6 +2,7 @@
 
 VERB is up, preview, refresh, destroy or cancel; output, export or import (of the state: `--file <absolute path>`);
 prune (delete assets that were kept for other stacks and that nobody uses any more);
+leftovers (what the stack left behind that its state does not know: `--json`, `--delete`; docs/teardown.md);
 take (`<urn> <id>`: put a resource that exists into the state, where azure-native refuses to create it).
 
 `python -m stacks check [STACK ...]` checks stack files, by default all, on this machine alone: no engine, no lab,
@@ -26,21 +27,26 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from stacks import cut_short
+import yaml
+
+from stacks import cut_short, teardown
 from stacks.engine import (
     IN_LAB,
+    PROJECT,
     ROOT,
     CannotRun,
     Engine,
     as_written,
     choose,
+    locked_by,
     prepare,
     refuse_local_state,
     release_dead_locks,
     stack_file,
 )
-from stacks.existing import Existing, advice, import_options, refused, with_it
-from stacks.outputs import outputs
+from stacks.existing import Existing, advice, diagnostics, import_options, refused, with_it
+from stacks.outputs import outputs, start_lab
+from stacks.state import State, read_state
 from stacks.summary import summary
 
 VERBS = {
@@ -54,13 +60,24 @@ VERBS = {
     "import": ("stack", "import"),
     "take": ("import",),
     "prune": (),
+    "leftovers": (),
 }
-_UNASKED = {"up": ("--yes", "--skip-preview"), "refresh": ("--yes",), "destroy": ("--yes",), "cancel": ("--yes",)}
+_UNASKED = {
+    "up": ("--yes", "--skip-preview"),
+    "refresh": ("--yes",),
+    "destroy": ("--yes", "--skip-preview"),
+    "cancel": ("--yes",),
+}
 """A lab stack is changed without a question: nothing in it costs anything."""
 _QUIET = {"up": ("--suppress-outputs",), "refresh": ("--suppress-outputs",), "destroy": ("--suppress-outputs",)}
 """The summary says what `up` made, and an error is not to be scrolled away by pages of outputs."""
 _PRUNE = ".venv/bin/python -m stacks prune"
 _READS_CONFIGURATION = ("up", "preview", "refresh", "destroy")
+_LOCKS = ("up", "refresh", "destroy")
+_ENDS = ("destroy", "leftovers")
+"""Verbs that the state suffices for, where the stack file is gone or is no YAML."""
+_NOT_ALL = ("--preview-only", "--target", "-t", "--exclude", "--exclude-protected", "--help", "-h")
+"""Options with which a destroy is not the end of the stack."""
 
 
 def main(arguments: list[str]) -> int:
@@ -75,45 +92,69 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m stacks", description="Run a Pulumi verb on a stack.")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("stack")
+    if arguments[:1] == ["leftovers"] and set(arguments) & {"-h", "--help"}:
+        return subprocess.call([sys.executable, "-m", "stacks.leftovers", "--help"], cwd=ROOT)
     asked, options = parser.parse_known_args(arguments)
     try:
-        engine = choose(asked.stack, os.environ)
-        if asked.verb not in ("output", "export"):
-            print(engine.line, flush=True)
-        lab = bool(engine.options)
-        if lab:
-            _check(_run([sys.executable, "-m", "lab", "start"], engine))
-            prepare(engine, asked.stack)
-            for holder in release_dead_locks(engine, asked.stack):
-                print(f"the stack was locked by {holder}, which is no more: going on", flush=True)
-        else:
-            refuse_local_state(engine, asked.stack)
-        if asked.verb == "take":
-            return _take(engine, asked.stack, options)
-        if asked.verb == "prune":
-            return _prune(engine, asked.stack)
-        with tempfile.TemporaryDirectory() as folder:
-            events = Path(folder) / "events.jsonl"
-            logged = ("--event-log", str(events)) if asked.verb in ("up", "destroy") else ()
-            note = cut_short.note_of(asked.stack, cut_short.home(os.environ, ROOT))
-            if cut_short.options(asked.verb, note):
-                print("the last destroy of this stack did not end well: looking first at what is left", flush=True)
-                options += cut_short.options(asked.verb, note)
-            if why := cut_short.begin(asked.verb, note):
-                print(why, file=sys.stderr)
-            code = _run([*_command(engine, asked.verb, asked.stack, options), *logged], engine)
-            cut_short.end(asked.verb, note, code)
-            for each in refused(events):
-                print(advice(asked.stack, each), file=sys.stderr)
-            if code != 0:
-                _explain(events)
-        if code == 0 and asked.verb == "destroy" and as_written(asked.stack, "keep_assets") is True:
-            print(f"assets are kept (`keep_assets`); to delete those that nobody uses: {_PRUNE} {asked.stack}")
-        if code == 0 and asked.verb == "up":
-            _show(engine, asked.stack)
+        engine = choose(asked.stack, os.environ, ending=asked.verb in _ENDS)
+        return (
+            _leftovers(engine, asked.stack, options) if asked.verb == "leftovers" else _run_verb(engine, asked, options)
+        )
     except CannotRun as reason:
         print(f"error: {reason}", file=sys.stderr)
+        if asked.verb == "destroy" and not _readable(asked.stack):
+            print(f"-> {teardown.about_file(asked.stack)}", file=sys.stderr)
         return 2
+    except (ImportError, SyntaxError) as error:
+        print(f"error: {teardown.about_providers(error)}", file=sys.stderr)
+        return 2
+
+
+def _run_verb(engine: Engine, asked: argparse.Namespace, options: list[str]) -> int:
+    verb, stack = asked.verb, asked.stack
+    if verb not in ("output", "export"):
+        print(engine.line, flush=True)
+    if verb in _ENDS and engine.settings != ROOT / "stacks" / f"Pulumi.{stack}.yaml":
+        print(f"stacks/Pulumi.{stack}.yaml is gone or no YAML: going on with what the last run kept of it", flush=True)
+    if engine.options:
+        _check(_run([sys.executable, "-m", "lab", "start"], engine))
+        prepare(engine, stack)
+        for holder in release_dead_locks(engine, stack):
+            print(f"the stack was locked by {holder}, which is no more: going on", flush=True)
+    else:
+        refuse_local_state(engine, stack)
+    if verb == "take":
+        return _take(engine, stack, options)
+    if verb == "prune":
+        return _prune(engine, stack)
+    before = read_state(engine, stack) if verb == "destroy" else None
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events.jsonl"
+        logged = ("--event-log", str(events)) if verb in ("up", "destroy") else ()
+        note = cut_short.note_of(stack, cut_short.home(os.environ, ROOT))
+        if cut_short.options(verb, note):
+            print("the last destroy of this stack did not end well: looking first at what is left", flush=True)
+            options += cut_short.options(verb, note)
+        if why := cut_short.begin(verb, note):
+            print(why, file=sys.stderr)
+        code = _run([*_command(engine, verb, stack, options), *logged], engine)
+        cut_short.end(verb, note, code)
+        for each in refused(events):
+            print(advice(stack, each), file=sys.stderr)
+        if code != 0:
+            _explain(events)
+            failed = [str(event["urn"]) for event in diagnostics(events) if event.get("severity") == "error"]
+    if code != 0 and verb in _LOCKS and (holders := locked_by(engine, stack)):
+        print(f"-> {teardown.about_locks(stack, holders)}", file=sys.stderr)
+    elif verb == "destroy" and not set(options) & set(_NOT_ALL):
+        after = read_state(engine, stack)
+        if code != 0:
+            for line in teardown.still_there(stack, after or State({}), failed):
+                print(line, file=sys.stderr)
+        elif before and not (after and after.resources):
+            code = _destroyed(engine, stack, before)
+    if code == 0 and verb == "up":
+        _show(engine, stack)
     return code
 
 
@@ -122,6 +163,45 @@ def _explain(events: Path) -> None:
 
     for line in explained(events):
         print(f"-> {line}", file=sys.stderr)
+
+
+def _destroyed(engine: Engine, stack: str, before: State) -> int:
+    """After a destroy that ended well: whether something with the stack's marker is there that no state knew."""
+    if as_written(engine.settings, "keep_assets") is True:
+        print(f"assets are kept (`keep_assets`); to delete those that nobody uses: {_PRUNE} {stack}", flush=True)
+    if not before.markers:
+        return 0
+    found = _look_for_leftovers(engine, stack, before, ["--after-destroy"])
+    return 1 if found == 1 else 0  # what cannot be looked at is told, and the destroy itself has ended well
+
+
+def _leftovers(engine: Engine, stack: str, options: list[str]) -> int:
+    """What the stack left behind; on standard output nothing but that."""
+    if engine.options:
+        start_lab(engine)
+        release_dead_locks(engine, stack)
+        if "--delete" in options and (holders := locked_by(engine, stack)):
+            raise CannotRun(teardown.about_locks(stack, holders))
+        options = [*options, "--yes"]  # as every verb of a lab stack
+    return _look_for_leftovers(engine, stack, read_state(engine, stack), options)
+
+
+def _look_for_leftovers(engine: Engine, stack: str, state: State | None, options: list[str]) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "state.json"
+        file.write_text(json.dumps(state.deployment if state else None), encoding="utf-8")
+        within = IN_LAB if engine.options else ()
+        given = ("--settings", str(engine.settings), "--state", str(file))
+        return _run([*within, sys.executable, "-m", "stacks.leftovers", stack, *given, *options], engine)
+
+
+def _readable(stack: str) -> bool:
+    """Whether the stack's file is there, and says something."""
+    try:
+        as_written(stack_file(stack), "subscription_id")
+    except (CannotRun, OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
+        return False
+    return True
 
 
 def _check_files(arguments: list[str]) -> int:
@@ -150,7 +230,6 @@ def _check_files(arguments: list[str]) -> int:
 def _promote(arguments: list[str]) -> int:
     from providers.schema import InvalidSettings
     from stacks import checking, promotion
-    from stacks.stack_file import PROJECT
 
     parser = argparse.ArgumentParser(
         prog="python -m stacks promote", description="Write what one stack has tested into the file of another one."
@@ -257,13 +336,21 @@ def _beside_state(engine: Engine) -> tuple[str, ...]:
 
 
 def _run(command: list[str], engine: Engine) -> int:
-    """Run in the foreground. Ctrl-C goes to the engine, which knows how to stop; here it is waited out."""
+    """Run in the foreground. Ctrl-C goes to the engine, which knows how to stop; here it is waited out.
+
+    A terminal sends Ctrl-C to the engine, too. What asks this process alone to end (SIGTERM, of a CI that runs out of
+    time) is handed on: an engine without anybody above it would go on.
+    """
     process = subprocess.Popen(command, cwd=ROOT, env=dict(engine.environment))  # noqa: S603  # chosen above
-    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    earlier = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number)),
+    }
     try:
         return process.wait()
     finally:
-        signal.signal(signal.SIGINT, earlier)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _check(code: int) -> None:

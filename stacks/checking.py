@@ -8,8 +8,9 @@ from providers.blob import Folder, scan
 from providers.schema import Failure, InvalidSettings
 from stacks import normal_form
 from stacks import settings as stack_settings
+from stacks.engine import PROJECT
 from stacks.settings import Settings
-from stacks.stack_file import PROJECT, configuration, document
+from stacks.stack_file import configuration, document
 
 
 def check(files: Mapping[str, Path]) -> dict[str, list[Failure]]:

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = "batch-scoring"
+"""`name` in Pulumi.yaml: the prefix of every setting."""
 _LAB, _OTHER = 0, 4
 """Exit codes of `python -m lab check-stack`."""
 
@@ -42,6 +44,8 @@ class Engine:
     command: tuple[str, ...]
     embedded: bool
     environment: Mapping[str, str]
+    settings: Path
+    """The stack file, or what is left of it (`settings_file`)."""
     options: tuple[str, ...] = ()
     """Options of every verb that reads the stack's configuration."""
 
@@ -55,10 +59,28 @@ def stack_file(stack: str) -> Path:
     return path
 
 
-def why_not_lab(stack: str) -> str:
-    """Why the stack is not the lab's, empty when it is; the lab itself says so, the product knows no emulator."""
+def settings_file(stack: str, environ: Mapping[str, str], *, ending: bool = False) -> Path:
+    """The file that a stack's settings are read from: its stack file.
+
+    To end a stack (`ending`) whose file is gone or is no YAML, what the last run in the lab kept of it does as well:
+    what is to be deleted stands in the state. Raises CannotRun when there is neither.
+    """
+    kept = _home(environ) / "project" / f"Pulumi.{stack}.yaml"
+    try:
+        path = stack_file(stack)
+        if ending:
+            yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (CannotRun, OSError, UnicodeDecodeError, yaml.YAMLError):
+        if ending and kept.is_file():
+            return kept
+        raise
+    return path
+
+
+def why_not_lab(file: Path) -> str:
+    """Why a stack file is not the lab's, empty when it is; the lab itself says so, the product knows no emulator."""
     asked = subprocess.run(  # noqa: S603  # this Python, this project
-        [sys.executable, "-m", "lab", "check-stack", str(stack_file(stack))],
+        [sys.executable, "-m", "lab", "check-stack", str(file)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -69,10 +91,14 @@ def why_not_lab(stack: str) -> str:
     return "" if asked.returncode == _LAB else asked.stderr.strip().removeprefix("lab: ")
 
 
-def choose(stack: str, environ: Mapping[str, str]) -> Engine:
-    """ENGINE=pulumi|embedded forces one; else a `pulumi` on PATH; else the embedded one, for lab stacks alone."""
+def choose(stack: str, environ: Mapping[str, str], *, ending: bool = False) -> Engine:
+    """ENGINE=pulumi|embedded forces one; else a `pulumi` on PATH; else the embedded one, for lab stacks alone.
+
+    `ending`: as in `settings_file`.
+    """
     wanted, found = environ.get("ENGINE") or "", shutil.which("pulumi", path=environ.get("PATH"))
-    other = why_not_lab(stack)
+    file = settings_file(stack, environ, ending=ending)
+    other = why_not_lab(file)
     if wanted not in ("", "pulumi", "embedded"):
         raise CannotRun(f"ENGINE must be pulumi or embedded, got {wanted!r}")
     if wanted == "pulumi" and not found:
@@ -85,12 +111,16 @@ def choose(stack: str, environ: Mapping[str, str]) -> Engine:
     embedded = wanted == "embedded" or not found
     why = f"ENGINE={wanted}" if wanted else ("no pulumi on PATH" if embedded else str(found))
     if other:
-        return Engine(f"engine: pulumi ({why})", (str(found),), False, {**environ, **_EVENT_LOG})
-    return _lab_engine(stack, environ, embedded, str(found), why)
+        return Engine(f"engine: pulumi ({why})", (str(found),), False, {**environ, **_EVENT_LOG}, file)
+    return _lab_engine(file, environ, embedded, str(found), why)
 
 
-def _lab_engine(stack: str, environ: Mapping[str, str], embedded: bool, pulumi: str, why: str) -> Engine:
-    home = Path(environ.get("LAB_HOME") or ROOT / ".lab")
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("LAB_HOME") or ROOT / ".lab")
+
+
+def _lab_engine(file: Path, environ: Mapping[str, str], embedded: bool, pulumi: str, why: str) -> Engine:
+    home = _home(environ)
     state, project = home / "pulumi", home / "project"
     for folder in (state, project):
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,10 +136,10 @@ def _lab_engine(stack: str, environ: Mapping[str, str], embedded: bool, pulumi: 
     }
     environment.pop("PULUMI_CONFIG_PASSPHRASE", None)
     environment.pop("PULUMI_ACCESS_TOKEN", None)
-    config = _config_copy(stack, project)
+    config = _config_copy(file, project)
     command = (sys.executable, "-m", "lab.engine") if embedded else (pulumi,)
     line = f"engine: {'embedded' if embedded else 'pulumi'} ({why}); state in {_shown(state)}"
-    return Engine(line, (*IN_LAB, *command), embedded, environment, ("--config-file", str(config)))
+    return Engine(line, (*IN_LAB, *command), embedded, environment, file, ("--config-file", str(config)))
 
 
 def _passphrase(home: Path) -> Path:
@@ -124,13 +154,13 @@ def _passphrase(home: Path) -> Path:
     return path
 
 
-def _config_copy(stack: str, project: Path) -> Path:
+def _config_copy(file: Path, project: Path) -> Path:
     """A copy of the stack file for the engine to write its salt into: the committed one stays as it is.
 
     A salt belongs to one passphrase, and each clone has a passphrase of its own.
     """
-    copy = project / f"Pulumi.{stack}.yaml"
-    settings = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
+    copy = project / file.name
+    settings = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     if copy.is_file():
         earlier = yaml.safe_load(copy.read_text(encoding="utf-8")) or {}
         if "encryptionsalt" in earlier:
@@ -138,10 +168,30 @@ def _config_copy(stack: str, project: Path) -> Path:
     temporary = copy.with_suffix(".tmp")
     temporary.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     temporary.replace(copy)
-    manifest = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
+    manifest = _manifest()
     manifest.pop("stackConfigDir", None)
     (project / "Pulumi.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
     return copy
+
+
+def _manifest() -> dict[str, Any]:
+    """Pulumi.yaml; without it no engine knows which project this is."""
+    try:
+        found: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
+        if found["name"]:
+            return found
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise CannotRun(
+            "Pulumi.yaml cannot be read, which says what this project is called: bring it back by "
+            f"`git checkout -- Pulumi.yaml` ({' '.join(str(error).split())})"
+        ) from error
+    raise CannotRun("Pulumi.yaml has no name; bring it back by `git checkout -- Pulumi.yaml`")
+
+
+def state_file(engine: Engine, stack: str) -> Path:
+    """Where a lab stack's state lies; the same for both engines."""
+    state = Path(engine.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    return state / ".pulumi" / "stacks" / str(_manifest()["name"]) / f"{stack}.json"
 
 
 def prepare(engine: Engine, stack: str) -> None:
@@ -149,9 +199,7 @@ def prepare(engine: Engine, stack: str) -> None:
     if engine.embedded or not engine.options:
         return
     project = Path(engine.options[1]).parent
-    state = Path(engine.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
-    name = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-    if (state / ".pulumi" / "stacks" / name / f"{stack}.json").is_file():
+    if state_file(engine, stack).is_file():
         return
     made = subprocess.run(  # noqa: S603  # the `pulumi` that was chosen
         [*engine.command, "stack", "init", stack, "--no-select", "--cwd", str(project)],
@@ -170,17 +218,32 @@ def release_dead_locks(engine: Engine, stack: str) -> list[str]:
 
     Only a lab stack's: its state is on this machine, so that nobody else can hold a lock of it.
     """
-    if not engine.options:
-        return []
-    state = Path(engine.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
-    name = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
     released = []
-    for lock in (state / ".pulumi" / "locks" / "organization" / name / stack).glob("*.json"):
-        holder = json.loads(lock.read_text(encoding="utf-8") or "{}")
+    for lock, holder in _locks(engine, stack):
         if holder.get("hostname") == socket.gethostname() and not _alive(int(holder.get("pid") or 0)):
             lock.unlink(missing_ok=True)
             released.append(f"process {holder['pid']} of {holder.get('timestamp')}")
     return released
+
+
+def locked_by(engine: Engine, stack: str) -> list[str]:
+    """Who holds a lab stack now: none of them is known to be no more, or `release_dead_locks` would have said so."""
+    return [
+        f"{holder.get('username')} on {holder.get('hostname')}, process {holder.get('pid')}, {holder.get('timestamp')}"
+        for _, holder in _locks(engine, stack)
+    ]
+
+
+def _locks(engine: Engine, stack: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Lock files of a lab stack with what they say; none of another stack, whose state is not on this machine."""
+    if not engine.options:
+        return
+    state = Path(engine.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    for lock in (state / ".pulumi" / "locks" / "organization" / _manifest()["name"] / stack).glob("*.json"):
+        try:
+            yield lock, dict(json.loads(lock.read_text(encoding="utf-8") or "{}"))
+        except FileNotFoundError:  # its run has ended since it was listed
+            continue
 
 
 def _alive(pid: int) -> bool:
@@ -193,17 +256,17 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def as_written(stack: str, name: str) -> Any:
-    """A setting as it stands in the stack file, None where it does not; the others need not be right."""
-    settings = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
-    return (settings.get("config") or {}).get(f"batch-scoring:{name}")
+def as_written(file: Path, name: str) -> Any:
+    """A setting as it stands in a stack file, None where it does not; the others need not be right."""
+    settings = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return (settings.get("config") or {}).get(f"{PROJECT}:{name}")
 
 
 def refuse_local_state(engine: Engine, stack: str) -> None:
     """State of a real deployment on one machine is state that the next machine does not have."""
     if engine.options:
         return
-    allowed = as_written(stack, "allow_local_state")
+    allowed = as_written(engine.settings, "allow_local_state")
     asked = subprocess.run(  # noqa: S603  # the `pulumi` that was chosen
         [*engine.command, "whoami", "--verbose", "--json"],
         cwd=ROOT,

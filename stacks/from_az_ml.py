@@ -17,7 +17,8 @@ import yaml
 from providers.schema import Failure, InvalidSettings
 from stacks import checking
 from stacks.az_ml import Conversion, Description, convert
-from stacks.stack_file import PROJECT, ROOT, stack_files
+from stacks.engine import PROJECT
+from stacks.stack_file import ROOT, stack_files
 
 _PLACE = {
     "subscription_id": "00000000-0000-0000-0000-000000000000",

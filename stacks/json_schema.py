@@ -11,8 +11,9 @@ from typing import Any, cast, get_args, get_origin
 
 from providers import schema
 from providers.schema import Property
+from stacks.engine import PROJECT
 from stacks.settings import Settings
-from stacks.stack_file import ENCRYPTED, FOREIGN, PROJECT, TOP
+from stacks.stack_file import ENCRYPTED, FOREIGN, TOP
 
 _SCALARS = {str: "string", int: "integer", bool: "boolean", float: "number"}
 _ENCRYPTED = {

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from providers.arm.ids import folded
-from stacks.stack_file import PROJECT
+from stacks.engine import PROJECT
 
 _OWN = "pulumi-python:dynamic/azureml:"
 _REGISTRY = "azureml://registries/"

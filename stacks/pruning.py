@@ -19,8 +19,7 @@ from providers.blob import delete_prefix, list_blobs
 from providers.explanations import told
 from providers.ownership import tag_of
 from stacks import checking
-from stacks.engine import CannotRun, stack_file
-from stacks.stack_file import PROJECT
+from stacks.engine import PROJECT, CannotRun, stack_file
 
 _COLLECTIONS = ("codes", "models", "environments")
 _ALL = {"listViewType": "All"}

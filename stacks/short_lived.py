@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from providers.schema import InvalidSettings
-from stacks.stack_file import PROJECT, ROOT, document, stack_files
+from stacks.engine import PROJECT, ROOT
+from stacks.stack_file import document, stack_files
 
 _LONGEST_COMPUTE, _LONGEST_ENDPOINT = 16, 32
 

@@ -8,10 +8,9 @@ from typing import Any
 import yaml
 
 from providers.schema import Failure, InvalidSettings
+from stacks.engine import PROJECT
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = "batch-scoring"
-"""`name` in Pulumi.yaml: the prefix of every setting."""
 TOP = ("config", "secretsprovider", "encryptionsalt", "encryptedkey", "environment")
 """What Pulumi knows at the top of a stack file."""
 FOREIGN = ("azure-native", "pulumi")

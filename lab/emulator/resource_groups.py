@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
-from lab.emulator import ids, tracked, workspace_changes, workspaces
+from lab.emulator import ids, resource_manager, tracked, workspace_changes, workspaces
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import AzureError, arm_error, unknown
 from lab.emulator.shapes import Property, Shape, Text, Texts, read_body
@@ -28,9 +28,10 @@ _BODY = Shape(
 )
 
 
-def list_groups(cloud: Cloud, call: Call) -> Reply:  # noqa: ARG001
+def list_groups(cloud: Cloud, call: Call) -> Reply:
     made = (cloud.store.get(arm_id) for arm_id in cloud.store.ids(KIND))
-    return Reply(200, {"value": [_own(), *(body for body in made if body is not None)]})
+    found = [_own(), *(body for body in made if body is not None)]
+    return Reply(200, {"value": resource_manager.filtered(call, found)})
 
 
 def get_group(cloud: Cloud, call: Call) -> Reply:

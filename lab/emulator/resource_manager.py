@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab import identity
-from lab.emulator import deployments, endpoints, ids, workspaces
+from lab.emulator import deployments, endpoints, ids, tracked, workspaces
 from lab.emulator.call import Call, Reply
 from lab.emulator.errors import arm_error, unknown
 from lab.emulator.paging import bounds, paged
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Resource = dict[str, Any]
 
-_CLAUSE = re.compile(r"\s*(resourceType|resourceGroup|name|location)\s+eq\s+'([^']*)'\s*", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"\s*(resourceType|resourceGroup|name|location|tagName|tagValue)\s+eq\s+'([^']*)'\s*", re.IGNORECASE
+)
 _TYPES = (
     *("workspaces", "workspaces/batchEndpoints", "workspaces/batchEndpoints/deployments", "workspaces/computes"),
     *("workspaces/codes", "workspaces/codes/versions", "workspaces/models", "workspaces/models/versions"),
@@ -31,14 +33,15 @@ _REGION = "East US"
 
 
 def list_resources(cloud: Cloud, call: Call) -> Reply:
-    """Tracked resources: workspaces, batch endpoints, their deployments. `$filter`: clauses with `eq`, and `and`."""
-    wanted = _wanted(call.query.get("$filter", ""))
+    """Tracked resources: workspaces, what they stand on, batch endpoints, their deployments.
+
+    `$filter`: clauses with `eq`, and `and`; by tag, `tagName eq` alone or with `tagValue eq`.
+    """
     group = call.params.get("group")
     found = [
         each
-        for each in map(_generic, [*workspaces.known(cloud), *_stored(cloud)])
-        if all(clause(each) for clause in wanted)
-        and (group is None or ids.group_of(each["id"]).lower() == group.lower())
+        for each in filtered(call, list(map(_generic, [*workspaces.known(cloud), *_stored(cloud)])))
+        if group is None or ids.group_of(each["id"]).lower() == group.lower()
     ]
     size, skip = bounds(call)
     return paged(call, found[skip : skip + size], more=len(found) > skip + size, size=size, skip=skip)
@@ -93,15 +96,15 @@ def _provider(api_versions: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _stored(cloud: Cloud) -> list[Resource]:
-    bodies = (
-        cloud.store.get(arm_id) for kind in (endpoints.KIND, deployments.KIND) for arm_id in cloud.store.ids(kind)
-    )
+    below = [arm_id for kind in (endpoints.KIND, deployments.KIND) for arm_id in cloud.store.ids(kind)]
+    bodies = map(cloud.store.get, [*tracked.known(cloud), *below])
     return [body for body in bodies if body is not None]
 
 
 def _generic(body: Mapping[str, Any]) -> Resource:
     """The resource as lists of every kind show it; a nested one's name holds those above it."""
-    names = body["id"].partition(f"/providers/{ids.PROVIDER}/")[2].split("/")[1::2]
+    names = body["id"].rpartition("/providers/")[2].split("/")[2::2]
+    told = body.get("systemData") or {}
     return {
         "id": body["id"],
         "name": "/".join(names),
@@ -109,15 +112,24 @@ def _generic(body: Mapping[str, Any]) -> Resource:
         "location": body["location"],
         "tags": body["tags"],
         **{name: body[name] for name in ("kind", "sku", "identity") if body.get(name) is not None},
-        "createdTime": body["systemData"]["createdAt"],
-        "changedTime": body["systemData"]["lastModifiedAt"],
-        "provisioningState": body["properties"]["provisioningState"],
+        **({"createdTime": told["createdAt"], "changedTime": told["lastModifiedAt"]} if told else {}),
+        "provisioningState": body["properties"].get("provisioningState"),
     }
 
 
 def _wanted(text: str) -> list[Callable[[Resource], bool]]:
     """The filter's clauses. Raises the lab's refusal of any other than `eq`."""
-    return [_clause(part) for part in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if part.strip()]
+    parts = [part for part in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if part.strip()]
+    by_tag = [part for part in parts if part.strip().lower().startswith("tag")]
+    if by_tag and len(by_tag) < len(parts):
+        raise arm_error(400, "InvalidFilterInQueryString", "Filters by tag cannot be combined with others.")
+    return [_clause(part) for part in parts]
+
+
+def filtered(call: Call, found: list[Resource]) -> list[Resource]:
+    """Of a list, what its `$filter` lets pass."""
+    wanted = _wanted(call.query.get("$filter", ""))
+    return [each for each in found if all(clause(each) for clause in wanted)]
 
 
 def _clause(text: str) -> Callable[[Resource], bool]:
@@ -125,6 +137,10 @@ def _clause(text: str) -> Callable[[Resource], bool]:
     if match is None:
         raise unknown(f"the filter {text.strip()!r} of a resource list")
     name, value = match[1].lower(), match[2].lower()
+    if name == "tagname":
+        return lambda resource: value in map(str.lower, resource["tags"] or {})
+    if name == "tagvalue":
+        return lambda resource: match[2] in (resource["tags"] or {}).values()
     if name == "resourcegroup":
         return lambda resource: ids.group_of(resource["id"]).lower() == value
     key = "type" if name == "resourcetype" else name

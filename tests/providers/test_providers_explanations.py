@@ -246,7 +246,7 @@ def test_failures_of_other_doors_are_explained(tmp_path: Path) -> None:
 def names_in_code() -> set[str]:
     """The entries that refusals in the product's code name."""
     named = set()
-    for file in (*(ROOT / "providers").rglob("*.py"), *(ROOT / "jobs").rglob("*.py")):
+    for file in (path for room in ("providers", "jobs", "stacks") for path in (ROOT / room).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Refusal", "InitFailed"):
                 named |= {

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from stacks.checking import check
+from stacks.engine import PROJECT
 from stacks.json_schema import json_schema, text
-from stacks.stack_file import PROJECT, configuration, document, stack_files
+from stacks.stack_file import configuration, document, stack_files
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA_LINE = "# yaml-language-server: $schema=schema.json\n"
