@@ -1,0 +1,98 @@
+"""A small stack that is ended in every way, and what is done to it before: kills, locks, what the service refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.faults.small_checkout import SmallCheckout
+from tests.lifecycle.checkout import Ran
+
+LOCKED = {
+    "error": {
+        "code": "ScopeLocked",
+        "message": "The scope cannot perform delete operation because following scope(s) are locked: "
+        "'/subscriptions/s'. Please remove the lock and try again.",
+    }
+}
+"""As Resource Manager answers where somebody has put a lock."""
+MARKER = re.compile(r"batch-scoring/lab/[0-9a-f]{16}")
+
+
+class Ending(SmallCheckout):
+    """Named by what happens to it."""
+
+    def deployed(self) -> None:
+        """Bring it up where the test before has not left it so."""
+        if len(self.status()["deployments"]) != 1 or not self.resources():
+            self.succeed("up")
+
+    @property
+    def state_file(self) -> Path:
+        return self.lab.home / "pulumi" / ".pulumi" / "stacks" / "batch-scoring" / "lab.json"
+
+    @property
+    def locks(self) -> Path:
+        return self.lab.home / "pulumi" / ".pulumi" / "locks" / "organization" / "batch-scoring" / "lab"
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Of the state; empty where there is none."""
+        if not self.state_file.is_file():
+            return []
+        latest = json.loads(self.state_file.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
+        return list(latest.get("resources") or [])
+
+    def left(self) -> dict[str, Any]:
+        """What is in the lab but for the records of jobs and their logs."""
+        status = self.status()
+        blobs = {kind: number for kind, number in status.pop("blobs").items() if kind != "logs" and number}
+        del status["jobs"]
+        return {**{kind: ids for kind, ids in status.items() if ids}, **({"blobs": blobs} if blobs else {})}
+
+    def leftovers(self, *options: str) -> tuple[int, dict[str, Any]]:
+        ran = self.run("leftovers", "--json", *options)
+        return ran.code, json.loads(ran.said[ran.said.index("{\n") :])
+
+    @contextmanager
+    def refusing(self, method: str, path: str, status: int, body: Any) -> Iterator[None]:
+        """The service answers so, until the end of the block."""
+        fault = {"match": {"method": method, "path": path}, "action": "reply", "status": status, "body": body}
+        self.control("PUT", "faults", [{**fault, "times": -1}])
+        try:
+            yield
+        finally:
+            self.control("DELETE", "faults")
+
+    def stopped_at(self, verb: str, line: str, number: signal.Signals, *, alone: bool = False, there: str = "") -> Ran:
+        """Run a verb until it prints a line with all these words, and send the signal, `alone` to its first process.
+
+        `there`: and until there is one of this kind.
+        """
+        with self.start(verb) as process:
+            seen = self._until(process, line)
+            while there and not self.status()[there]:
+                assert process.poll() is None, f"it ended without any {there}"
+                time.sleep(0.05)
+            if alone:
+                os.kill(process.pid, number)
+            else:
+                os.killpg(process.pid, number)
+            rest, _ = process.communicate(timeout=200)
+            return Ran(process.returncode, seen + rest)
+
+    def _until(self, process: subprocess.Popen[str], words: str) -> str:
+        assert process.stdout is not None
+        seen = ""
+        while not seen or not all(word in seen.rpartition("\n")[2] for word in words.split()):
+            line = process.stdout.readline()
+            assert line, f"it ended before it said {words!r}:\n{seen}"
+            seen = f"{seen}\n{line.rstrip()}"
+        return f"{seen}\n"
