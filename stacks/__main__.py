@@ -143,7 +143,7 @@ def _run_verb(engine: Engine, asked: argparse.Namespace, options: list[str]) -> 
             print(advice(stack, each), file=sys.stderr)
         if code != 0:
             _explain(events)
-            failed = [str(event["urn"]) for event in diagnostics(events) if event.get("severity") == "error"]
+            failed = [str(event.get("urn")) for event in diagnostics(events) if event.get("severity") == "error"]
     if code != 0 and verb in _LOCKS and (holders := locked_by(engine, stack)):
         print(f"-> {teardown.about_locks(stack, holders)}", file=sys.stderr)
     elif verb == "destroy" and not set(options) & set(_NOT_ALL):

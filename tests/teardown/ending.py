@@ -88,6 +88,11 @@ class Ending(SmallCheckout):
             rest, _ = process.communicate(timeout=200)
             return Ran(process.returncode, seen + rest)
 
+    def settle(self) -> None:
+        """Until the service has ended what it does to the cluster: a run that was told to stop does not wait for it."""
+        while any(each["state"] != "Succeeded" for each in self.control("GET", "overview")["computes"]):
+            time.sleep(0.1)
+
     def _until(self, process: subprocess.Popen[str], words: str) -> str:
         assert process.stdout is not None
         seen = ""

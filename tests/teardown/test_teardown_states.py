@@ -130,6 +130,7 @@ def test_an_up_that_a_ci_ends_stops_in_order_and_one_that_is_killed_is_told_by_d
     stack.control("PUT", "settings", {"compute_seconds": 2})
     ended = stack.stopped_at("up", "Compute creating", signal.SIGTERM, alone=True)
     in_order, held = stack.resources(), list(stack.locks.glob("*.json"))
+    stack.settle()
     stack.succeed("destroy")
     stack.control("PUT", "settings", {"compute_seconds": 5})
     killed = stack.stopped_at("up", "Compute creating", signal.SIGKILL, there="computes")
@@ -138,6 +139,7 @@ def test_an_up_that_a_ci_ends_stops_in_order_and_one_that_is_killed_is_told_by_d
     destroyed = stack.run("destroy")
     said = stack.run("leftovers").said
     deleted = stack.run("leftovers", "--delete")
+    stack.succeed("refresh", "--clear-pending-creates")
 
     assert ended.code not in (0, -signal.SIGTERM)
     assert held == []
@@ -149,7 +151,8 @@ def test_an_up_that_a_ci_ends_stops_in_order_and_one_that_is_killed_is_told_by_d
     assert "/computes/cpu" in destroyed.said.partition("not the cloud")[2]
     assert "python -m stacks take lab 'urn:pulumi:lab::batch-scoring::" in said
     assert deleted.code == 0, deleted
-    assert "--clear-pending-creates" in deleted.said
+    assert 'make refresh STACK=lab ARGS="--clear-pending-creates"' in deleted.said
+    assert stack.resources() == []
     assert stack.left() == {}
 
 
