@@ -80,7 +80,7 @@ def look(
 ) -> Look:
     """Look for what is left. After a destroy, `state` is what was before it: of that, only what was kept may be there.
 
-    What was kept on purpose aside, and what other lives have left: that is not the destroy's to tell.
+    What was kept on purpose, now or earlier, and what other lives have left is not the destroy's to tell.
     """
     resources = state.resources if state else []
     if any(str(each["type"]).endswith("azureml:Purge") for each in resources):
@@ -93,6 +93,8 @@ def look(
     left = remains.left(found.things, known, keeps=place.keep_assets)
     if after_destroy:
         left = remains.mine(left, [*known.markers, PATH])
+        if place.keep_assets:
+            left = remains.without_assets(left)
     return Look(place, state, known, left, found.unread, stays or {})
 
 

@@ -103,6 +103,11 @@ def _needed(thing: Thing, state: Known, *, keeps: bool) -> bool:
     return keeps and thing.kind in ASSETS and bool(thing.used_by)
 
 
+def without_assets(things: Iterable[Thing]) -> list[Thing]:
+    """All but assets and their content."""
+    return [each for each in things if each.kind not in ASSETS and not each.content_of]
+
+
 def mine(things: Iterable[Thing], markers: Iterable[str]) -> list[Thing]:
     """What carries one of these markers."""
     wanted = set(markers)

@@ -80,6 +80,10 @@ def test_what_a_stack_keeps_for_others_is_left_when_nobody_uses_it() -> None:
     assert remains.next_command(OWN, left, Known(), "dev", keeps=True).endswith("stacks prune dev")
 
 
+def test_what_was_kept_earlier_is_not_a_destroys_to_tell() -> None:
+    assert kinds(remains.without_assets(life())) == ["compute", "deployment", "endpoint", "job", "upload"]
+
+
 def test_what_a_destroy_kept_on_purpose_is_not_left() -> None:
     known = remains.known([{"id": MODEL, "type": "azureml:ModelVersion", "retainOnDelete": True}], [OWN], [])
 
