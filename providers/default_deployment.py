@@ -41,6 +41,7 @@ class DefaultDeploymentArgs(AzureArgs):
         "The deployment that becomes the default.",
         check=checks.endpoint_name,
         wire="properties.defaults.deploymentName",
+        equal=same_id,
     )
     owner: Input[str] = prop(
         "The stack's marker, which the endpoint must carry: two stacks do not share one.", change=LOCAL, wire=None
@@ -76,7 +77,7 @@ class DefaultDeploymentKind(Kind):
         id_, version = props["endpoint_id"], props["api_version"]
         with client(props).exclusive(id_):
             live = standing(id_, props, operation)
-            if live is None or (only_from and default_of(live) != only_from):
+            if live is None or (only_from and not _same(default_of(live), only_from)):
                 if name is None:
                     return
                 raise Refusal(
@@ -92,7 +93,7 @@ class DefaultDeploymentKind(Kind):
                     name="endpoint-of-another-stack",
                 )
             state = (live.get("properties") or {}).get("provisioningState") or "Succeeded"
-            if default_of(live) == name and state == "Succeeded":
+            if _same(default_of(live), name) and state == "Succeeded":
                 return
             body = writable(live)
             body["properties"]["defaults"] = {"deploymentName": name}
@@ -101,11 +102,16 @@ class DefaultDeploymentKind(Kind):
                 result = client(props).put(
                     id_, body, api_version=version, deadline=deadline(props, operation), progress=progress
                 )
-        if default_of(result) != name:
+        if not _same(default_of(result), name):
             raise Refusal(
                 f"{id_}: the default deployment is {default_of(result)!r} after it was set to {name!r}; run again",
                 name="default-not-taken",
             )
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    """Names in any letter case, as ARM's are."""
+    return same_id(one or "", other or "")
 
 
 class DefaultDeployment(Resource, module="azureml", name="DefaultDeployment"):

@@ -27,6 +27,7 @@ _ONE = ("endpoints", "deployments", "codes", "models", "environments", "computes
 """What there is one of after an `up`."""
 _TAKE = re.compile(r"python -m stacks take \S+ '([^']+)' '([^']+)', and run `up` again")
 """What the end of a failed `up` says of what azure-native refuses to create."""
+_OURS_TO_KILL = "provider pulumi.dynamic"
 _LONGEST = 240.0  # seconds of one command
 _TRIES = 4
 """How often a run is begun anew whose end came before its kill."""
@@ -188,12 +189,12 @@ class Kills:
         family = _family(process)
         if victim == POWER:
             return [*(each.pid for each in family), *lab]
-        found = [each.pid for each in family if _role(each) == victim]
+        found = {each.pid: role for each in family if (role := _role(each)).startswith(victim)}
         if victim == "engine" or not found:
-            return found
+            return list(found)
         # azure-native's process has little to do: three of four are ours.
-        ours = [pid for pid in found if "pulumi.dynamic" in " ".join(psutil.Process(pid).cmdline())]
-        return [self._random.choice(ours if ours and self._random.random() < 0.75 else sorted(found))]
+        ours = [pid for pid, role in found.items() if role == _OURS_TO_KILL]
+        return [self._random.choice(ours if ours and self._random.random() < 0.75 else list(found))]
 
     def _sleep_while(self, process: subprocess.Popen[str], seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -355,8 +356,9 @@ def _role(process: psutil.Process) -> str:
     """Of those that only start another one, as the CLI's scripts do, there is none to be killed."""
     try:
         command = " ".join(process.cmdline())
-        if re.search(r"(pulumi\.dynamic|lab\.azure_native) \S+:\d+$", command) and not process.children():
-            return "provider"
+        provider = re.search(r"(pulumi\.dynamic|lab\.azure_native) \S+:\d+$", command)
+        if provider and not process.children():
+            return f"provider {provider[1]}"
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return ""
     return "engine" if re.search(r"-m lab\.engine (up|destroy)|^\S*pulumi (up|destroy)", command) else ""

@@ -1,19 +1,14 @@
 """Thousands of inputs through check and diff, and what check accepts into the lab. INPUTS=10000 makes them more."""
 
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
-from azure.core.credentials import AccessToken
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from providers import schema, scoring_job
-from providers.arm import ArmClient, credentials
-from providers.arm import client as _client  # noqa: F401 - the module below must be imported before it is changed
 from providers.asset_version import CodeVersionKind, DataVersionKind, ModelVersionKind
 from providers.batch_deployment import BatchDeploymentKind
 from providers.batch_endpoint import BatchEndpointKind
@@ -23,6 +18,7 @@ from providers.ownership import TAG
 from providers.scoring_job import ScoringJobKind
 from tests.emulator.in_process_lab import InProcessLab, blob, endpoint_body
 from tests.providers.generated_inputs import KINDS, MARKER, well_meant_inputs, wild_inputs
+from tests.providers.lab_side import kinds_in
 
 INPUTS = int(os.environ.get("INPUTS", "1000"))
 MANY = settings(
@@ -93,28 +89,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessLab]:
     emulator.arm("PUT", "batchEndpoints/ept-1", {**endpoint_body(), "tags": {TAG: MARKER}})
     emulator.put_deployment()
     emulator.advance()
-    with pytest.MonkeyPatch.context() as patched:
-        transport = httpx.MockTransport(lambda asked: _answer(emulator, asked))
-        arm = ArmClient(credential=_Tokens(emulator), transport=transport, sleep=emulator.advance)
-        patched.setitem(sys.modules["providers.arm.client"]._clients, "public", arm)
-        patched.setitem(credentials._shared, "public", _Tokens(emulator))
+    with kinds_in(emulator):
         yield emulator
     emulator.close()
-
-
-class _Tokens:
-    def __init__(self, lab: InProcessLab) -> None:
-        self._lab = lab
-
-    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        return AccessToken(self._lab.token(scopes[0]), 2**40)
-
-
-def _answer(lab: InProcessLab, asked: httpx.Request) -> httpx.Response:
-    """The kinds' own client ends in the lab; with each request a second passes."""
-    lab.advance(1)
-    got = lab.request(asked.method, str(asked.url), headers=asked.headers, content=asked.content)
-    return httpx.Response(got.status_code, headers=got.headers, content=got.content)
 
 
 @settings(FEWER, phases=[Phase.explicit, Phase.generate, Phase.shrink])
@@ -152,9 +129,9 @@ def taken_by_its_own_words(lab: InProcessLab, kind: Kind, inputs: dict[str, Any]
         lab.put_deployment(inputs["deployment_name"])
         lab.advance(1)
     made = kind.create(inputs)
-    read = kind.read(made.id, made.outs)
-    assert kind.diff(made.id, read.outs, inputs).changes is False
-    kind.delete(made.id, read.outs)
+    found = dict(kind.read(made.id, dict(made.outs or {})).outs or {})
+    assert kind.diff(made.id, found, inputs).changes is False
+    kind.delete(made.id, found)
     if isinstance(kind, DefaultDeploymentKind):
         lab.arm("DELETE", f"batchEndpoints/ept-1/deployments/{inputs['deployment_name']}")
         lab.advance(1)
