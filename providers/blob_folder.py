@@ -3,10 +3,11 @@
 Nothing is ever overwritten: other content is another path, and the old one goes at the end of a successful run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from azure.storage.blob import ContainerClient
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
@@ -64,8 +65,13 @@ class BlobFolderKind(Kind):
         return CreateResult(self._upload(props), self.owned(props))
 
     def read(self, id_: str, props: Mapping[str, Any]) -> ReadResult:
+        """Also where the datastore is gone with its workspace: what a refresh forgot, no destroy would delete."""
         location = find(client(props), props["uri"])
-        if location is None or not exists(container_at(location, props), _prefix(location), props["digest"]):
+        if location is not None:
+            there = exists(container_at(location, props), _prefix(location), props["digest"])
+        else:
+            there = bool(_at_url(id_, props, lambda opened, prefix: exists(opened, prefix, props["digest"])))
+        if not there:
             return gone()
         inputs = self.owned(props)
         return ReadResult(id_, inputs, inputs)
@@ -81,8 +87,8 @@ class BlobFolderKind(Kind):
         location = find(client(props), props["uri"])
         if location is not None:
             delete_prefix(container_at(location, props), _prefix(location))
-        elif id_.startswith("https://"):
-            _delete_at(id_, props)
+        else:
+            _at_url(id_, props, delete_prefix)
 
     def _upload(self, props: Mapping[str, Any]) -> str:
         """The place's url. What breaks off is recorded: half an upload costs money too, and destroy must find it."""
@@ -114,18 +120,19 @@ class BlobFolder(Resource, module="azureml", name="BlobFolder"):
         super().__init__(BlobFolderKind(), name, resource_props(args, ()), opts)
 
 
-def _delete_at(url: str, props: Mapping[str, Any]) -> None:
-    """Delete an upload at its url. Where nobody answers, the account is taken to be gone, too."""
+def _at_url(url: str, props: Mapping[str, Any], act: Callable[[ContainerClient, str], int]) -> int:
+    """What `act` gives of the upload at its url; 0 where nobody answers: the account is gone like its datastore."""
     host, name, path = url.removeprefix("https://").split("/", 2)
-    opened = container(f"https://{host}", name, client(props).cloud)
     try:
-        delete_prefix(opened, path.rstrip("/") + "/")
+        with container(f"https://{host}", name, client(props).cloud) as opened:
+            return act(opened, path.rstrip("/") + "/")
     except BlobMissing:
-        return
+        return 0
     except BlobError as error:
         if error.status is not None:
             raise
-        dynamic_host.progress()(f"{url}: no answer, the storage account is gone like its datastore")
+        dynamic_host.progress()(f"{url}: no answer, the storage account is taken to be gone")
+        return 0
 
 
 def _prefix(location: BlobLocation) -> str:

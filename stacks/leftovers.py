@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         place = where(asked.stack, asked.settings)
         given = json.loads(asked.state.read_text(encoding="utf-8"))
         state = State(given) if given is not None else None
-        seen = look(place, state, after_destroy=asked.after_destroy)
+        seen = look(place, state, after_destroy=asked.after_destroy, containers=asked.container)
         if asked.delete and seen.left:
             seen = _deleted(seen, asked, sys.stderr if asked.json else sys.stdout)
     except CannotRun as reason:
@@ -75,9 +75,7 @@ def main(arguments: list[str]) -> int:
     return seen.code
 
 
-def look(
-    place: Where, state: State | None, *, after_destroy: bool = False, stays: Mapping[str, str] | None = None
-) -> Look:
+def look(place: Where, state: State | None, *, after_destroy: bool = False, containers: Sequence[str] = ()) -> Look:
     """Look for what is left. After a destroy, `state` is what was before it: of that, only what was kept may be there.
 
     What was kept on purpose, now or earlier, and what other lives have left is not the destroy's to tell.
@@ -87,7 +85,7 @@ def look(
         place = place.with_foundation()
     known = remains.known(resources, state.markers, state.cut_off) if state else Known()
     urls = [str(each["id"]) for each in resources if str(each["type"]).endswith("BlobFolder")]
-    found = search(place, urls)
+    found = search(place, [*urls, *containers])
     if after_destroy:
         known = Known(markers=known.markers, kept=known.kept, pending=known.pending)
     left = remains.left(found.things, known, keeps=place.keep_assets)
@@ -95,7 +93,7 @@ def look(
         left = remains.mine(left, [*known.markers, PATH])
         if place.keep_assets:
             left = remains.without_assets(left)
-    return Look(place, state, known, left, found.unread, stays or {})
+    return Look(place, state, known, left, found.unread)
 
 
 def report(seen: Look) -> Iterator[str]:
@@ -179,7 +177,7 @@ def _deleted(seen: Look, asked: argparse.Namespace, stream: TextIO) -> Look:
     if going and not asked.yes and not _confirmed(seen.stack, going, stream):
         return seen
     stays |= clearing.clear(seen.place, going, lambda line: print(line, file=stream, flush=True))
-    return look(seen.place, seen.state, stays=stays)
+    return replace(look(seen.place, seen.state, containers=asked.container), stays=stays)
 
 
 def _confirmed(stack: str, going: Sequence[Thing], stream: TextIO) -> bool:
@@ -201,6 +199,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--delete", action="store_true", help="delete what is left, after a question")
     parser.add_argument("--marker", action="append", default=[], help="with --delete: of another life, too; repeatable")
     parser.add_argument("--yes", action="store_true", help="with --delete: without the question")
+    parser.add_argument(
+        "--container", action="append", default=[], help="url of a container whose datastore is gone; repeatable"
+    )
     for name in ("--settings", "--state"):
         parser.add_argument(name, type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--after-destroy", action="store_true", help=argparse.SUPPRESS)

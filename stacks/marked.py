@@ -49,7 +49,7 @@ _CURATED = "azureml-"
 
 @dataclass
 class Search:
-    """One look. `places` are urls of stack's blobs that the state knows beside those of the datastore."""
+    """One look. `places` are urls of the stack's blobs, or of their containers, for where the datastore is gone."""
 
     where: Where
     client: ArmClient
@@ -259,7 +259,7 @@ class Search:
                     continue
                 folders = list(_folders(url, self.where.prefix, blobs))
                 for thing in assigned(folders, self._made, self._endpoints):
-                    self._add(thing)
+                    self._add(thing if found is not None else replace(thing, container=url))
                 if found is not None:
                     self._begun(each, [name for name, _ in blobs])
 
@@ -277,7 +277,7 @@ class Search:
 
 
 def search(where: Where, places: Iterable[str] = ()) -> Found:
-    """Look for everything that is the stack's. `places`: urls of its blobs that a state knows."""
+    """Look for everything that is the stack's. `places`: urls of blobs or containers, where the datastore is gone."""
     return Search(where, arm.client(where.cloud), places).run()
 
 

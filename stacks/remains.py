@@ -30,6 +30,8 @@ class Thing:
     """Id of the version that is made of these blobs."""
     location: str = ""
     """Region, of what is purged."""
+    container: str = ""
+    """Url of the container of blobs whose datastore is gone."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,8 @@ def next_command(marker: str, things: Sequence[Thing], state: Known, stack: str,
         return f".venv/bin/python -m stacks prune {stack}"
     wanted = {each.marker for each in things} - {PATH} if marker == PATH else {marker}
     named = "".join(f" --marker {each}" for each in sorted(wanted - set(state.markers)))
+    lost = {each.container for each in things if each.container and each.marker in (marker, PATH)}
+    named += "".join(f" --container {each}" for each in sorted(lost))
     return f".venv/bin/python -m stacks leftovers {stack} --delete{named}"
 
 

@@ -7,12 +7,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lab import identity
 from tests.faults.small_checkout import SmallCheckout
 from tests.lifecycle.checkout import Ran
 
@@ -24,6 +26,31 @@ LOCKED = {
     }
 }
 """As Resource Manager answers where somebody has put a lock."""
+BY_HAND = "hand"
+"""Name of a workspace that is no stack's, in the lab's group, on the lab's storage account."""
+_GROUP = f"/subscriptions/{identity.SUBSCRIPTION_ID}/resourceGroups/{identity.RESOURCE_GROUP}"
+_WORKSPACE = f"{_GROUP}/providers/Microsoft.MachineLearningServices/workspaces/{BY_HAND}"
+_VAULT = f"{_GROUP}/providers/Microsoft.KeyVault/vaults/{BY_HAND}-vault"
+_MADE = f"""
+from providers.arm import client
+place = {{"location": "{identity.LOCATION}"}}
+vault = {{"tenantId": "{identity.TENANT_ID}", "sku": {{"family": "A", "name": "standard"}}}}
+client().put("{_VAULT}", {{**place, "properties": vault}}, api_version="2024-11-01", deadline=60)
+on = {{
+    "storageAccount": "{_GROUP}/providers/Microsoft.Storage/storageAccounts/{identity.STORAGE_ACCOUNT}",
+    "keyVault": "{_VAULT}",
+    "systemDatastoresAuthMode": "accesskey",
+}}
+client().put("{_WORKSPACE}", {{**place, "properties": on}}, api_version="2025-12-01", deadline=60)
+"""
+_DELETED = f"""
+from providers.arm import client
+query = {{"forceToPurge": "true"}}
+client().delete("{_WORKSPACE}", api_version="2025-12-01", query=query, deadline=60)
+client().delete("{_VAULT}", api_version="2024-11-01", deadline=60)
+hidden = "/subscriptions/{identity.SUBSCRIPTION_ID}/providers/Microsoft.KeyVault/locations/{identity.LOCATION}"
+client().post(hidden + "/deletedVaults/{BY_HAND}-vault/purge", api_version="2024-11-01", idempotent=True)
+"""
 MARKER = re.compile(r"batch-scoring/lab/[0-9a-f]{16}")
 
 
@@ -87,6 +114,12 @@ class Ending(SmallCheckout):
                 os.killpg(process.pid, number)
             rest, _ = process.communicate(timeout=200)
             return Ran(process.returncode, seen + rest)
+
+    def by_hand(self, what: str) -> None:
+        """Somebody makes the workspace, or deletes it with the vault that it stands on, for good."""
+        script = {"make": _MADE, "delete": _DELETED}[what]
+        done = self.lab.run([sys.executable, "-c", script], cwd=self.folder)
+        assert done.returncode == 0, done.stderr[-800:]
 
     def settle(self) -> None:
         """Until the service has ended what it does to the cluster: a run that was told to stop does not wait for it."""

@@ -13,7 +13,7 @@ from lab.home import home_from
 from tests.faults import other_python
 from tests.faults.small_checkout import SmallCheckout
 from tests.lifecycle.checkout import ROOT
-from tests.teardown.ending import LOCKED, MARKER, Ending
+from tests.teardown.ending import BY_HAND, LOCKED, MARKER, Ending
 
 NOTHING = "nothing is left that carries the marker of stack lab"
 BROKEN = "def broken(:\n"
@@ -198,3 +198,31 @@ def test_what_one_may_not_look_at_is_told_and_the_rest_is_looked_at(stack: Endin
     assert ran.code == 2
     assert "could not look at computes of lab: AuthorizationFailed" in ran.said
     assert "-> " in ran.said
+
+
+def test_a_workspace_that_somebody_deleted_by_hand_is_no_obstacle_and_its_blobs_go(stack: Ending) -> None:
+    """It does not take its storage account along: uploads go by their urls, outputs are told with a command."""
+    stack.run("destroy")
+    file = stack.folder / "stacks" / "Pulumi.lab.yaml"
+    text = file.read_text(encoding="utf-8")
+    stack.by_hand("make")
+    stack.configure(workspace=BY_HAND)
+    try:
+        stack.succeed("up")
+        stack.by_hand("delete")
+        refreshed = stack.run("refresh")
+        destroyed = stack.run("destroy")
+        (command,) = re.findall(r"^next: \S+ -m stacks (leftovers lab .*)$", destroyed.said, re.MULTILINE)
+        told = stack.left()
+        cleared = stack.run("leftovers", *command.split()[2:])
+    finally:
+        file.write_text(text, encoding="utf-8")
+
+    assert refreshed.code == 0, refreshed
+    assert destroyed.code == 1, destroyed
+    assert re.findall(r"^    (\w+)  https://\S+/batch-scoring/lab/(\w+)/", destroyed.said, re.MULTILINE) == [
+        ("outputs", "smoke")
+    ]
+    assert set(told) == {"blobs"}
+    assert cleared.code == 0, cleared
+    assert stack.left() == {}
