@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> int:
             print(f"-> {teardown.about_file(asked.stack)}", file=sys.stderr)
         return 2
     except (ImportError, SyntaxError) as error:
-        print(f"error: {teardown.about_providers(error)}", file=sys.stderr)
+        print(f"error: {teardown.about_code(f'{type(error).__name__}: {error}')}", file=sys.stderr)
         return 2
 
 
@@ -159,6 +159,9 @@ def _run_verb(engine: Engine, asked: argparse.Namespace, options: list[str]) -> 
 
 
 def _explain(events: Path) -> None:
+    if why := teardown.unloadable(str(event.get("message")) for event in diagnostics(events)):
+        print(f"-> {teardown.about_code(why)}", file=sys.stderr)
+        return
     from stacks.native_errors import explained
 
     for line in explained(events):

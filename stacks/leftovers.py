@@ -107,7 +107,9 @@ def report(seen: Look) -> Iterator[str]:
         yield f"  {remains.why(marker, seen.known, seen.stack)}"
         for each in of_it:
             yield from _lines(each, seen)
-        yield f"  next: {seen.next_command(marker)}"
+        others = remains.in_the_way(marker, seen.left)
+        first = f"once {', '.join(others)} is gone: " if others else ""
+        yield f"  next: {first}{seen.next_command(marker)}"
         if marker in seen.known.markers and there:
             yield f"  or: make up STACK={seen.stack} takes up again what its program still wants"
     if there:
@@ -173,6 +175,9 @@ def _deleted(seen: Look, asked: argparse.Namespace, stream: TextIO) -> Look:
     """Delete what may be, and look again."""
     from stacks import clearing  # and with it Pulumi, which looking has no use for
 
+    there = {each.marker for each in seen.left} | set(seen.known.markers)
+    if strange := sorted(set(asked.marker) - there):
+        raise CannotRun(f"nothing that is left carries {', '.join(strange)}; nothing was deleted")
     going, stays = remains.deletable(seen.left, seen.known, asked.marker)
     if going and not asked.yes and not _confirmed(seen.stack, going, stream):
         return seen

@@ -206,7 +206,7 @@ class Search:
             if job.status_of(each) not in job.ENDED:
                 self._job(str(each["name"]), job.status_of(each), marker, endpoint)
 
-    def _job(self, name: str, status: str, marker: str, within: str = "") -> None:
+    def _job(self, name: str, status: str, marker: str, within: str) -> None:
         id_ = job.job_id(self.where.workspace_id, name)
         self._add(Thing(id=id_, kind="job", marker=marker, facts=status, within=within))
 
@@ -273,7 +273,9 @@ class Search:
                 continue
             status = job.status(workspace, name)
             if status not in (*job.ENDED, "NotStarted"):
-                self._job(name, status, self._endpoints.get(note.split("/")[3], PATH))
+                endpoint = note.split("/")[3]
+                within = f"{self.where.workspace_id}/batchEndpoints/{endpoint}"
+                self._job(name, status, self._endpoints.get(endpoint, PATH), within)
 
 
 def search(where: Where, places: Iterable[str] = ()) -> Found:

@@ -100,6 +100,8 @@ def left(found: Iterable[Thing], state: Known, *, keeps: bool = False) -> list[T
 
 
 def _needed(thing: Thing, state: Known, *, keeps: bool) -> bool:
+    if thing.kind == "job" and thing.within.lower() in state.ids:  # somebody scores on the living stack
+        return True
     if thing.id.rstrip("/").lower() in state.kept or any(each.lower() in state.ids for each in thing.used_by):
         return True
     return keeps and thing.kind in ASSETS and bool(thing.used_by)
@@ -146,6 +148,18 @@ def next_command(marker: str, things: Sequence[Thing], state: Known, stack: str,
     lost = {each.container for each in things if each.container and each.marker in (marker, PATH)}
     named += "".join(f" --container {each}" for each in sorted(lost))
     return f".venv/bin/python -m stacks leftovers {stack} --delete{named}"
+
+
+def in_the_way(marker: str, things: Sequence[Thing]) -> list[str]:
+    """Deployments beside these things without whose end nothing of a marker can go; none where something can."""
+    ids = {each.id for each in things}
+    blocked: set[str] = set()
+    for each in mine(things, [marker]):
+        users = set(each.used_by) - ids
+        if not users and not each.content_of:
+            return []
+        blocked |= users
+    return sorted(blocked)
 
 
 def taking(thing: Thing, state: Known, stack: str) -> str:

@@ -1,7 +1,8 @@
 """`python -m stacks.short_lived FROM STACK`: a stack file for a short while, such as a pull request's, from another's.
 
 What is a name in Azure gets the stack's own: each cluster's, and each endpoint's where it is set. All else (the place,
-the deployments, the smoke job, the key that its secrets are encrypted with) stays. No endpoint of it is protected.
+the deployments, the smoke job, the key that its secrets are encrypted with) stays. No endpoint of it is protected, and
+it keeps no assets for others.
 Does nothing where STACK has a file.
 """
 
@@ -32,6 +33,7 @@ def short_lived(given: Mapping[str, Any], stack: str) -> dict[str, Any]:
     for group in (config.get(f"{PROJECT}:endpoints") or {}).values():
         _unprotected(group, "endpoint", stack)
     _unprotected(config, f"{PROJECT}:endpoint", stack)
+    config.pop(f"{PROJECT}:keep_assets", None)
     return made
 
 

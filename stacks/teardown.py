@@ -1,6 +1,6 @@
 """What a `destroy` says that could not delete everything: exactly what is left, and the next command."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from stacks.state import State
 
@@ -44,9 +44,17 @@ def about_file(stack: str) -> str:
     )
 
 
-def about_providers(error: Exception) -> str:
-    """What to do where this project's own code cannot be loaded."""
+def about_code(said: str) -> str:
+    """What to do where this project's own code cannot be loaded; `said` is why."""
     return (
-        f"this project's own code cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}; nothing "
-        "was changed. What is deleted, and how, is in providers/: git checkout -- providers stacks, or a clean clone"
+        f"this project's own code cannot be loaded ({' '.join(said.split())}). How each thing is deleted is in "
+        "providers/: bring it back (git checkout -- providers stacks, or a clean clone), then the same command again"
     )
+
+
+def unloadable(messages: Iterable[str]) -> str:
+    """Why providers could not be loaded, out of an engine's errors: a traceback's end; empty where they could."""
+    for message in messages:
+        if "in get_provider" in message:
+            return message.strip().splitlines()[-1]
+    return ""

@@ -139,6 +139,40 @@ def test_only_locks_of_ended_runs_on_this_machine_are_released(
     assert len(released) == 1 - left
 
 
+@pytest.mark.parametrize("text", [None, "config: [\n"], ids=["gone", "no YAML"])
+def test_to_end_a_stack_what_the_last_run_kept_of_its_file_suffices(
+    with_pulumi: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None
+) -> None:
+    choose("lab", with_pulumi)
+    file = tmp_path / "stacks" / "Pulumi.lab.yaml"
+    if text is not None:
+        file.parent.mkdir()
+        file.write_text(text, encoding="utf-8")
+
+    def stack_file(stack: str) -> Path:
+        if text is None:
+            raise CannotRun(f"there is no {stack}")
+        return file
+
+    monkeypatch.setattr(engine, "stack_file", stack_file)
+
+    with pytest.raises(CannotRun):
+        choose("lab", with_pulumi)
+    assert choose("lab", with_pulumi, ending=True).settings == Path(with_pulumi["LAB_HOME"], "project", file.name)
+
+
+def test_without_pulumi_yaml_the_command_that_brings_it_back_is_named(
+    with_pulumi: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = engine.stack_file("lab")
+    monkeypatch.setattr(engine, "stack_file", lambda _: file)
+    monkeypatch.setattr(engine, "why_not_lab", lambda _: "")
+    monkeypatch.setattr(engine, "ROOT", tmp_path)
+
+    with pytest.raises(CannotRun, match=r"`git checkout -- Pulumi\.yaml`"):
+        choose("lab", with_pulumi)
+
+
 def test_an_unknown_stack_is_refused_with_those_that_are_there() -> None:
     with pytest.raises(CannotRun, match=r"no stacks/Pulumi\.nope\.yaml; stacks here: .*lab"):
         engine.stack_file("nope")

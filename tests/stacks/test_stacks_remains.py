@@ -56,7 +56,7 @@ def test_what_a_state_knows_by_id_or_by_path_is_not_left() -> None:
 
     left = remains.left([*life(), thing(OUTPUTS, "outputs")], known)
 
-    assert kinds(left) == ["model", "compute", "deployment", "job", "upload"]
+    assert kinds(left) == ["model", "compute", "deployment", "upload"]
     assert left[-1].id == INPUT
 
 
@@ -120,6 +120,14 @@ def test_what_somebody_else_uses_stays_with_its_content() -> None:
 
     assert going == []
     assert stay == {MODEL: "their/deployment uses it", UPLOAD: f"{MODEL} is made of it, and stays"}
+
+
+def test_what_stands_in_the_way_is_told_where_nothing_else_can_go() -> None:
+    things = [thing(MODEL, "model", used_by=("their/deployment",)), thing(UPLOAD, "upload", content_of=MODEL)]
+
+    assert remains.in_the_way(OWN, things) == ["their/deployment"]
+    assert remains.in_the_way(OWN, [*things, thing(ENDPOINT, "endpoint")]) == []
+    assert remains.in_the_way(OWN, life()) == []
 
 
 def test_a_workspace_goes_before_what_it_stands_on_and_the_group_last() -> None:

@@ -118,7 +118,8 @@ def test_without_the_code_that_deletes_nothing_is_deleted_and_the_code_is_named(
         kind.write_text(text, encoding="utf-8")
 
     assert ran.code != 0
-    assert re.search(r"SyntaxError|kind\.py", ran.said)
+    assert "-> this project's own code cannot be loaded (SyntaxError: invalid syntax)" in ran.said
+    assert "git checkout -- providers stacks" in ran.said
     for kind_of, ids in stack.left().items():
         assert all(f"  {each}" in ran.said for each in ids if kind_of != "blobs"), ran
     assert "next: " in ran.said
@@ -165,6 +166,7 @@ def test_what_a_lost_state_knew_is_found_by_its_marker_and_ended_when_that_is_na
 
     lost, found = stack.leftovers()
     unnamed, untouched = stack.leftovers("--delete")
+    mistyped = stack.run("leftovers", "--delete", "--marker", f"{marker}0")
     named, gone = stack.leftovers("--delete", "--marker", marker)
 
     assert (code, none["left"], none["markers"]) == (0, [], [marker])
@@ -184,6 +186,8 @@ def test_what_a_lost_state_knew_is_found_by_its_marker_and_ended_when_that_is_na
         for each in untouched["left"]
     ]
     assert len(untouched["left"]) == len(found["left"])
+    assert mistyped.code == 2
+    assert f"nothing that is left carries {marker}0; nothing was deleted" in mistyped.said
     assert gone["left"] == []
     assert stack.left() == {}
 

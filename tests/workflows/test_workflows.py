@@ -153,6 +153,13 @@ def test_the_drift_check_can_change_nothing() -> None:
     ]
 
 
+def test_the_end_of_a_pull_request_looks_for_what_no_state_knows_whether_there_is_a_stack_or_not() -> None:
+    steps = dict(jobs(ROOT / ".github" / "workflows" / "stack.yml"))["run"]["steps"]
+    (script,) = [step["run"] for step in steps if step.get("if") == "inputs.verb == 'end'"]
+
+    assert script.rstrip().splitlines()[-1] == '.venv/bin/python -m stacks leftovers "$STACK"'
+
+
 def test_actionlint_has_nothing_to_say() -> None:
     go = shutil.which("go")
     if go is None:
@@ -175,6 +182,8 @@ def test_a_short_lived_stack_has_names_of_its_own_and_all_else_of_dev() -> None:
     assert made["config"]["batch-scoring:compute"]["name"] == "cpu-dev-pr-12"
     assert made["config"]["batch-scoring:endpoint"]["name"] == "scores-of-everybody-pr-12"
     assert "protect" not in made["config"]["batch-scoring:endpoint"]
+    assert "batch-scoring:keep_assets" in dev["config"]
+    assert "batch-scoring:keep_assets" not in made["config"], "what it keeps nobody would delete"
     assert made["encryptedkey"] == "k", "its secrets are encrypted with dev's key"
     assert made["config"]["batch-scoring:deployments"] == dev["config"]["batch-scoring:deployments"]
     assert dev["config"]["batch-scoring:compute"]["name"] == "cpu-dev"
