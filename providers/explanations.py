@@ -819,6 +819,9 @@ def entries() -> Iterator[Explanation]:
 
 def explain(error: Exception) -> Explanation:
     """The entry of an error; `bug` for what nobody expected."""
+    cause = error.__cause__
+    if isinstance(error, arm.DeadlineExceeded) and isinstance(cause, ArmError) and not isinstance(cause, arm.Busy):
+        return explain(cause)  # nothing was begun: what stood in the way until then is the matter
     name = named(error)
     for entry in entries():
         if entry.name == name or (not name and entry.fits(error)):

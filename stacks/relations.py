@@ -96,7 +96,10 @@ def _endpoint_names(settings: Settings) -> Iterator[Failure]:
 
 def _endpoint(settings: Settings, prefix: str, group: EndpointGroup) -> Iterator[Failure]:
     """What the settings of one endpoint say together."""
-    if group.default and group.default not in group.deployments:
+    if not prefix:
+        for where, name, earlier in _again((f"deployments.{each}", each) for each in group.deployments):
+            yield Failure(where, f"cannot be told from {earlier}: to Azure {name} is the same in any letter case")
+    if group.default and group.deployments and group.default not in group.deployments:
         known = ", ".join(group.deployments)
         yield Failure(f"{prefix}default", f"must name one of the deployments ({known}), got {group.default!r}")
     if group.smoke_job:

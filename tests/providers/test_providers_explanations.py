@@ -215,6 +215,8 @@ def busy() -> httpx.Response:
         ("still-running", operation("Updating")),
         ("operation-failed", operation("Failed")),
         ("still-running", says("PUT", busy)),
+        ("throttled", says("PUT", lambda: httpx.Response(429, headers={"Retry-After": "86400"}))),
+        ("service-trouble", says("PUT", lambda: httpx.Response(503, headers={"Retry-After": "86400"}))),
     ],
 )
 def test_trouble_on_the_way_is_explained(

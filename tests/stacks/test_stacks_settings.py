@@ -81,6 +81,11 @@ def test_text_stays_text() -> None:
         ({"deployments__digits__scoring_script": None}, "deployments.digits.scoring_script: goes with `code`"),
         ({"deployments__digits__environment": None}, "deployments.digits.environment: is required with `code`"),
         ({"deployments": {}}, "deployments: must not be empty"),
+        (
+            {"deployments__Digits": LAB["batch-scoring:deployments"]["digits"]},
+            "deployments.Digits: cannot be told from deployments.digits: to Azure Digits is the same",
+        ),
+        ({"deployments": None}, "deployments: is required"),
         ({"default": "numbers"}, "default: must name one of the deployments (digits), got 'numbers'"),
         ({"default": None}, "smoke_job: gates the default deployment, so `default` must be set"),
         (
