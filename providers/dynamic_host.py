@@ -142,11 +142,11 @@ def progress() -> Progress:
     return show
 
 
-def answer_cleanly(error: Exception, text: str) -> None:
+def answer_cleanly(error: Exception, text: str, hide: Callable[[str], str] = str) -> None:
     """Make the server answer `error` by `text` alone; the caller re-raises it at once.
 
     The server calls `context.abort(UNKNOWN, traceback.format_exc())` for whatever a provider raises. With
-    AML_BATCH_DEBUG=1 that traceback follows the text.
+    AML_BATCH_DEBUG=1 that traceback follows the text, without what `hide` takes out.
     """
     call = current_call()
     if call is None:
@@ -161,7 +161,7 @@ def answer_cleanly(error: Exception, text: str) -> None:
         _warn_once("errors are told by tracebacks")
         return
     debug = debugging(os.environ)
-    call.context.abort = lambda code, traceback: abort(code, f"{text}\n{redact(traceback)}" if debug else text)
+    call.context.abort = lambda code, traceback: abort(code, f"{text}\n{hide(redact(traceback))}" if debug else text)
 
 
 def _warn_once(what: str) -> None:

@@ -7,6 +7,7 @@ Module path and class name of each Kind are written into users' state (pickled b
 """
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,10 +32,13 @@ from providers.aml.datastore import BlobLocation, open_container
 from providers.aml.refusal import Refusal
 from providers.aml.workspace import API_VERSION
 from providers.arm import ArmError, DeadlineExceeded, OperationFailed
+from providers.arm.redact import HIDDEN
 from providers.dynamic_host import InitFailed
 from providers.schema import LOCAL, REPLACE, UPDATE, Bag, Failure, prop
 
 _PROVIDER = "__provider"
+_MAY_BE_SECRET, _LEAST_SECRET = "environment_variables", 6
+"""The property whose values are taken out of errors, and how long they must be: `1` and `true` are no secrets."""
 _READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri")
 """Of the properties of an endpoint, a deployment or an asset version (specification of 2025-12-01)."""
 UNFINISHED = "unfinished"
@@ -91,10 +95,39 @@ def _answering_cleanly(method: _Method) -> _Method:
         try:
             return method(*args)
         except Exception as error:
-            dynamic_host.answer_cleanly(error, explanations.told(error))
+            hide = hiding(args)
+            dynamic_host.answer_cleanly(error, hide(explanations.told(error)), hide)
             raise
 
     return cast(_Method, call)
+
+
+def hiding(bags: Iterable[Any]) -> Callable[[str], str]:
+    """A function that takes the values of environment variables out of a text.
+
+    They may be secret, the server tells no provider which, and a refusal of the service quotes what it was sent.
+    """
+    values = {
+        str(value)
+        for bag in bags
+        if isinstance(bag, Mapping) and isinstance(bag.get(_MAY_BE_SECRET), Mapping)
+        for value in bag[_MAY_BE_SECRET].values()
+        if isinstance(value, str) and len(value) >= _LEAST_SECRET
+    }
+    # As it is, and as it stands in JSON, once and within a string of JSON.
+    forms = {form for value in values for form in (value, _escaped(value), _escaped(_escaped(value)))}
+    ordered = sorted(forms, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for form in ordered:
+            text = text.replace(form, HIDDEN)
+        return text
+
+    return hide
+
+
+def _escaped(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 class Kind(ResourceProvider):

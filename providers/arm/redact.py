@@ -7,6 +7,9 @@ import re
 
 HIDDEN = "<hidden>"
 
+_NAMED = (
+    "(?:client_?secret|client_assertion|access_?token|refresh_?token|primaryKey|secondaryKey|sasUri|sasToken|password)"
+)
 _SECRETS = (
     # A JSON Web Token wherever it stands: three base64url parts, the first of which is always a JSON object.
     re.compile(r"()\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"),
@@ -14,11 +17,10 @@ _SECRETS = (
     # The signature of a shared access signature, plain or percent-encoded once, and connection strings.
     re.compile(r"(?i)(\bsig(?:=|%3d))[^&\s\"'<>]+"),
     re.compile(r"(?i)(\b(?:AccountKey|SharedAccessSignature|SharedAccessKey)\s*=\s*)[^;\s\"'<>]+"),
-    # Named values, in JSON (also as a string within JSON, with its quotes escaped) or in a form.
-    re.compile(
-        r"(?i)(\b(?:client_?secret|client_assertion|access_?token|refresh_?token|primaryKey|secondaryKey|sasUri|sasToken"
-        r"|password)\\?\"?\s*[:=]\s*\\?\"?)[^\"\\&\s,}]+"
-    ),
+    # Named values: in JSON to the quote that ends them, in JSON within a string of JSON, and in a form.
+    re.compile(rf'(?i)("{_NAMED}"\s*:\s*")(?:[^"\\]|\\.)*'),
+    re.compile(rf'(?i)(\\"{_NAMED}\\"\s*:\s*\\")(?:[^"\\]|\\\\(?:\\"|.))*'),
+    re.compile(rf"(?i)(\b{_NAMED}\\?\"?\s*[:=]\s*\\?\"?)[^\"\\&\s,}}]+"),
 )
 
 

@@ -177,6 +177,8 @@ def test_a_redirect_names_where_it_led_without_its_query() -> None:
         "https%3a%2f%2fs?sig%3Dc2VjcmV0",
         "AccountKey=c2VjcmV0==;EndpointSuffix=x",
         '"client_secret": "c2VjcmV0"',
+        json.dumps({"password": 'with"quotes, c2VjcmV0'}),
+        json.dumps({"text": json.dumps({"password": 'with"quotes, c2VjcmV0'})}),
         "client_secret=c2VjcmV0&x=1",
     ],
 )

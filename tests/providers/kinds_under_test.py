@@ -1,5 +1,6 @@
 """A kind for the tests of the dynamic-provider server; importable there by name, as users' kinds are."""
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from providers.schema import prop
 @dataclass(frozen=True, kw_only=True)
 class LampArgs(AzureArgs):
     mood: Input[str] = prop("What create does.")
+    environment_variables: Input[Mapping[str, str]] | None = prop("What nobody may see.", default=None)
 
 
 class LampKind(Kind):
@@ -28,6 +30,10 @@ class LampKind(Kind):
             raise Refusal("the lamp is taken; choose another name", name="not-ours")
         if mood == "half":
             raise InitFailed("lamp-1", {**self.owned(props), "lit": False}, "the bulb is broken", name="job-failed")
+        if mood == "quote":
+            raise Refusal(
+                f"the lamp does not take {json.dumps(props['environment_variables'], sort_keys=True)}", name="not-ours"
+            )
         if mood == "bug":
             raise KeyError("socket")
         if mood == "talk":

@@ -111,6 +111,27 @@ def test_the_debug_setting_adds_the_traceback(engine: tuple[RecordingEngine, str
     assert "Traceback (most recent call last)" in said
 
 
+@pytest.mark.parametrize("debug", ["", "1"], ids=["plain", "with tracebacks"])
+def test_an_error_does_not_quote_environment_variables(engine: tuple[RecordingEngine, str], debug: str) -> None:
+    """A refusal of the service may repeat what it was sent; the engine prints that, and keeps it in state."""
+    process = serve(engine[1], AML_BATCH_DEBUG=debug)
+    assert process.stdout is not None
+    bag = lamp("quote")
+    bag.update({"environment_variables": {"LICENCE": 'zebra"quartz', "PASSWORD": 'lantern"7193', "PLAIN": "true"}})
+    with process, grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
+        with pytest.raises(grpc.RpcError) as raised:
+            provider_pb2_grpc.ResourceProviderStub(channel).Create(
+                provider_pb2.CreateRequest(urn=URN, properties=bag), timeout=180
+            )
+        process.terminate()
+
+    said = str(raised.value.details())
+    assert said.startswith('the lamp does not take {"LICENCE": "<hidden>", "PASSWORD": "<hidden>", "PLAIN": "true"}')
+    assert "quartz" not in said
+    assert "7193" not in said
+    assert ("Traceback" in said) is bool(debug)
+
+
 def test_a_failed_create_keeps_its_id_and_state(plugin: Any) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         create(plugin, "half")
