@@ -17,9 +17,8 @@ _SECRETS = (
     # The signature of a shared access signature, plain or percent-encoded once, and connection strings.
     re.compile(r"(?i)(\bsig(?:=|%3d))[^&\s\"'<>]+"),
     re.compile(r"(?i)(\b(?:AccountKey|SharedAccessSignature|SharedAccessKey)\s*=\s*)[^;\s\"'<>]+"),
-    # Named values: in JSON to the quote that ends them, in JSON within a string of JSON, and in a form.
-    re.compile(rf'(?i)("{_NAMED}"\s*:\s*")(?:[^"\\]|\\.)*'),
-    re.compile(rf'(?i)(\\"{_NAMED}\\"\s*:\s*\\")(?:[^"\\]|\\\\(?:\\"|.))*'),
+    # Named values: in JSON to the quote that ends them, however often that JSON is text in other JSON; and in a form.
+    re.compile(rf'(?is)((\\*)"{_NAMED}\2"\s*:\s*\2").*?(?=(?<!\\)\2"|$)'),
     re.compile(rf"(?i)(\b{_NAMED}\\?\"?\s*[:=]\s*\\?\"?)[^\"\\&\s,}}]+"),
 )
 
