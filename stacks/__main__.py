@@ -42,7 +42,9 @@ from stacks.engine import (
     prepare,
     refuse_local_state,
     release_dead_locks,
+    settings_file,
     stack_file,
+    why_not_lab,
 )
 from stacks.existing import Existing, advice, diagnostics, import_options, refused, with_it
 from stacks.outputs import outputs, start_lab
@@ -96,6 +98,9 @@ def main(arguments: list[str]) -> int:
         return subprocess.call([sys.executable, "-m", "stacks.leftovers", "--help"], cwd=ROOT)
     asked, options = parser.parse_known_args(arguments)
     try:
+        if asked.verb == "leftovers" and "--no-state" in options and not _in_lab(asked.stack):
+            # No engine is needed where no state is read.
+            return _look_for_leftovers(_nobody(asked.stack), asked.stack, None, options)
         engine = choose(asked.stack, os.environ, ending=asked.verb in _ENDS)
         return (
             _leftovers(engine, asked.stack, options) if asked.verb == "leftovers" else _run_verb(engine, asked, options)
@@ -104,6 +109,8 @@ def main(arguments: list[str]) -> int:
         print(f"error: {reason}", file=sys.stderr)
         if asked.verb == "destroy" and not _readable(asked.stack):
             print(f"-> {teardown.about_file(asked.stack)}", file=sys.stderr)
+        if asked.verb == "leftovers":
+            print("-> where it is the state that cannot be read, --no-state looks without it", file=sys.stderr)
         return 2
     except (ImportError, SyntaxError) as error:
         print(f"error: {teardown.about_code(f'{type(error).__name__}: {error}')}", file=sys.stderr)
@@ -186,7 +193,17 @@ def _leftovers(engine: Engine, stack: str, options: list[str]) -> int:
         if "--delete" in options and (holders := locked_by(engine, stack)):
             raise CannotRun(teardown.about_locks(stack, holders))
         options = [*options, "--yes"]  # as every verb of a lab stack
-    return _look_for_leftovers(engine, stack, read_state(engine, stack), options)
+    state = None if "--no-state" in options else read_state(engine, stack)
+    return _look_for_leftovers(engine, stack, state, options)
+
+
+def _in_lab(stack: str) -> bool:
+    return not why_not_lab(settings_file(stack, os.environ, ending=True))
+
+
+def _nobody(stack: str) -> Engine:
+    """For what needs a stack's settings and no engine."""
+    return Engine("", (), False, os.environ, settings_file(stack, os.environ, ending=True))
 
 
 def _look_for_leftovers(engine: Engine, stack: str, state: State | None, options: list[str]) -> int:

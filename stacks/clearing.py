@@ -49,7 +49,7 @@ def clear(where: Where, things: list[Thing], say: Callable[[str], None]) -> dict
         except (ArmError, Refusal) as error:
             failed[each.id] = told(error)
         else:
-            say(f"deleted {each.kind} {each.id}")
+            say(f"{'cancelled' if each.kind == 'job' else 'deleted'} {each.kind} {each.id}")
     return failed
 
 

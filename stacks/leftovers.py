@@ -7,6 +7,7 @@ be run.
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +18,7 @@ from providers.amounts import counted
 from stacks import remains
 from stacks.engine import CannotRun
 from stacks.marked import search
-from stacks.remains import PATH, Known, Thing, Unread
+from stacks.remains import ANYTHING, PATH, Known, Thing, Unread
 from stacks.state import State
 from stacks.where import Where, where
 
@@ -51,6 +52,7 @@ class Look:
 
 def main(arguments: list[str]) -> int:
     asked = _parser().parse_args(arguments)
+    logging.getLogger("azure").addHandler(logging.NullHandler())  # what it says stands in the errors, too
     try:
         place = where(asked.stack, asked.settings)
         given = json.loads(asked.state.read_text(encoding="utf-8"))
@@ -81,10 +83,15 @@ def look(place: Where, state: State | None, *, after_destroy: bool = False, cont
     What was kept on purpose, now or earlier, and what other lives have left is not the destroy's to tell.
     """
     resources = state.resources if state else []
-    if any(str(each["type"]).endswith("azureml:Purge") for each in resources):
+    if _ids(resources, "azureml:Purge"):
         place = place.with_foundation()
     known = remains.known(resources, state.markers, state.cut_off) if state else Known()
     urls = [str(each["id"]) for each in resources if str(each["type"]).endswith("BlobFolder")]
+    if after_destroy:  # a storage account of the stack's own is gone, and its blobs with it
+        own = {
+            str(each["id"]).rpartition("/")[2] for each in resources if str(each["type"]).endswith(":StorageAccount")
+        }
+        urls = [url for url in urls if url.partition("://")[2].partition(".")[0] not in own]
     found = search(place, [*urls, *containers])
     if after_destroy:
         known = Known(markers=known.markers, kept=known.kept, pending=known.pending)
@@ -96,12 +103,22 @@ def look(place: Where, state: State | None, *, after_destroy: bool = False, cont
     return Look(place, state, known, left, found.unread)
 
 
+def _ids(resources: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
+    """Of the resources whose type ends so."""
+    return [str(each["id"]) for each in resources if str(each["type"]).endswith(kind) and each.get("id")]
+
+
 def report(seen: Look) -> Iterator[str]:
     """What a person reads."""
     there = len(list(seen.state.things())) if seen.state else 0
     if not seen.left:
         beside = "its state does not know" if there else "carries its marker"
-        yield f"nothing of stack {seen.stack} is left that {beside}"
+        if any(each.what == ANYTHING for each in seen.unread):
+            return
+        if seen.unread:
+            yield f"not everything could be looked at; elsewhere nothing of stack {seen.stack} is left that {beside}"
+        else:
+            yield f"nothing of stack {seen.stack} is left that {beside}"
     for marker, of_it in remains.groups(seen.left, seen.known):
         yield f"{counted(len(of_it), 'thing')} left, {'without a marker' if marker == PATH else f'marker {marker}'}"
         yield f"  {remains.why(marker, seen.known, seen.stack)}"
@@ -114,7 +131,7 @@ def report(seen: Look) -> Iterator[str]:
             yield f"  or: make up STACK={seen.stack} takes up again what its program still wants"
     if there:
         yield f"its state has {counted(there, 'resource')} beside: `make destroy STACK={seen.stack}` deletes them"
-    if seen.state and seen.state.cut_off and not seen.left:
+    if seen.state and seen.state.cut_off and not there and not seen.left:
         names = ", ".join(str(each["urn"]).rpartition("::")[2] for each in seen.state.cut_off)
         yield (
             f"its state notes creations that were cut off ({names}), of which nothing is there: "
@@ -204,6 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--delete", action="store_true", help="delete what is left, after a question")
     parser.add_argument("--marker", action="append", default=[], help="with --delete: of another life, too; repeatable")
     parser.add_argument("--yes", action="store_true", help="with --delete: without the question")
+    parser.add_argument(
+        "--no-state", action="store_true", help="as if the state were lost: everything is left over then"
+    )
     parser.add_argument(
         "--container", action="append", default=[], help="url of a container whose datastore is gone; repeatable"
     )

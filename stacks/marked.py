@@ -17,13 +17,13 @@ from providers.aml.datastore import find, open_container
 from providers.aml.refusal import Refusal
 from providers.aml.workspace import Workspace
 from providers.amounts import counted
-from providers.arm import ArmClient, ArmError, Forbidden, NotFound
+from providers.arm import ArmClient, ArmError, Forbidden, NotFound, Unauthorized
 from providers.arm.ids import folded
 from providers.blob import BlobMissing, container, list_blobs, read_text
 from providers.blob.size import size
 from providers.explanations import told
 from providers.marker import TAG, tag_of
-from stacks.remains import PATH, Found, Thing, Unread, assigned
+from stacks.remains import ANYTHING, PATH, Found, Thing, Unread, assigned
 from stacks.where import Where
 
 RESOURCES, AUTHORIZATION, VAULTS = "2021-04-01", "2022-04-01", "2024-11-01"
@@ -61,6 +61,7 @@ class Search:
     _made: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Place of a version's content -> the version's marker and id."""
     _endpoints: dict[str, str] = field(default_factory=dict)
+    _stranger: bool = False
 
     def run(self) -> Found:
         where = self.where
@@ -78,10 +79,14 @@ class Search:
         return Found([self._in_use(each) for each in self.things.values()], self.unread)
 
     def _looking(self, what: str, look: Callable[[], None]) -> None:
+        """Look, or note why not. Who is not signed in is not asked again for each place."""
+        if self._stranger:
+            return
         try:
             look()
         except (ArmError, Refusal) as error:
-            self.unread.append(Unread(what, told(error)))
+            self._stranger = isinstance(error, Unauthorized)
+            self.unread.append(Unread(ANYTHING if self._stranger else what, told(error)))
 
     def _add(self, thing: Thing) -> None:
         self.things.setdefault(thing.id.rstrip("/").lower(), thing)

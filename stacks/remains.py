@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 ASSETS = ("code", "model", "environment")
+ANYTHING = "anything"
+"""Could not be looked at: nobody is signed in."""
 PATH = "path"
 """Instead of a marker, for blobs that nothing registered names: they are the stack's by where they lie."""
 

@@ -55,6 +55,7 @@ def test_a_stack_builds_its_workspace_and_takes_it_away_again(checkout: SmallChe
     }
     assert checkout.preview() == {}
 
-    checkout.succeed("destroy")
+    said = checkout.succeed("destroy")
 
+    assert said.rstrip().endswith("nothing is left that carries the marker of stack lab")
     assert nothing(checkout), checkout.status()

@@ -26,6 +26,15 @@ LOCKED = {
     }
 }
 """As Resource Manager answers where somebody has put a lock."""
+FOUNDATION = {
+    "resource_group": "made",
+    "workspace": "made",
+    "foundation": {
+        "tenant_id": identity.TENANT_ID,
+        "deployers": {"lab": {"id": identity.PRINCIPAL_ID, "type": "ServicePrincipal"}},
+    },
+}
+"""Settings of a stack that builds its workspace."""
 BY_HAND = "hand"
 """Name of a workspace that is no stack's, in the lab's group, on the lab's storage account."""
 _GROUP = f"/subscriptions/{identity.SUBSCRIPTION_ID}/resourceGroups/{identity.RESOURCE_GROUP}"
@@ -114,6 +123,17 @@ class Ending(SmallCheckout):
                 os.killpg(process.pid, number)
             rest, _ = process.communicate(timeout=200)
             return Ran(process.returncode, seen + rest)
+
+    @contextmanager
+    def configured(self, **settings: Any) -> Iterator[None]:
+        """With these settings, until the end of the block."""
+        file = self.folder / "stacks" / "Pulumi.lab.yaml"
+        text = file.read_text(encoding="utf-8")
+        self.configure(**settings)
+        try:
+            yield
+        finally:
+            file.write_text(text, encoding="utf-8")
 
     def by_hand(self, what: str) -> None:
         """Somebody makes the workspace, or deletes it with the vault that it stands on, for good."""
