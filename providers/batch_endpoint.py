@@ -42,7 +42,7 @@ class IdentitySettings:
     type: Input[str] = prop(
         "Managed identity of the endpoint; batch endpoints refuse user-assigned ones (azure-rest-api-specs#40149).",
         default="SystemAssigned",
-        check=checks.one_of("None", "SystemAssigned"),
+        check=checks.endpoint_identity,
     )
 
 

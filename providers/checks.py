@@ -55,6 +55,20 @@ def one_of(*choices: str) -> Check:
     return check
 
 
+def endpoint_identity(value: Any) -> Any:
+    """Kinds of managed identity that batch endpoints take: fewer than the specification has."""
+    if "userassigned" in value.lower().replace("_", ""):
+        raise ValueError(
+            "must be None or SystemAssigned: batch endpoints refuse user-assigned identities (azure-rest-api-specs"
+            "#40149); a job's identity is that of its compute (compute.identity_type)"
+        )
+    return _IDENTITY(value)
+
+
+_IDENTITY = one_of("None", "SystemAssigned")
+endpoint_identity.choices = ("None", "SystemAssigned")  # type: ignore[attr-defined]  # as `one_of` notes them
+
+
 def not_empty(value: Any) -> Any:
     """Text, mapping or list with something in it."""
     if not value:

@@ -294,6 +294,7 @@ def test_a_user_assigned_identity_is_refused_for_endpoints() -> None:
     _, failures = schema.check(BatchEndpointArgs, endpoint() | {"identity": {"type": "UserAssigned"}})
 
     assert failures[0].property == "identity.type"
+    assert "a job's identity is that of its compute" in failures[0].reason
 
 
 def test_the_deployment_refuses_shorthand_ids() -> None:
