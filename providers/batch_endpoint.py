@@ -23,7 +23,6 @@ from providers.kind import (
     resource_props,
     standing,
     unfinished,
-    without_provider,
 )
 from providers.ownership import (
     marker_read,
@@ -107,7 +106,7 @@ class BatchEndpointKind(Kind):
 
     def update(self, id_: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
         if self.only_local(olds, news):
-            return UpdateResult({**without_provider(olds), **self.owned(news)})
+            return UpdateResult({**self.outputs(olds), **self.owned(news)})
         with client(news).exclusive(id_):
             found = standing(id_, news, "update")
             if found is None and UNFINISHED not in olds:

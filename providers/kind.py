@@ -197,6 +197,11 @@ class Kind(ResourceProvider):
         declared = schema.properties(self.args)
         return {name: value for name, value in props.items() if name in declared}
 
+    def outputs(self, props: Mapping[str, Any]) -> Bag:
+        """What is no input among a resource's state: an input that is no longer set must not come back from there."""
+        declared = schema.properties(self.args)
+        return {name: value for name, value in without_provider(props).items() if name not in declared}
+
     def only_local(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
         """Whether an update changes nothing that is sent."""
         return UNFINISHED not in olds and all(change == LOCAL for change in self._changed(olds, news).values())

@@ -169,7 +169,7 @@ class ScoringJobKind(Kind):
     def update(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> UpdateResult:
         decision, passed = decide(olds, news), gating.remembered(olds, news)
         if decision.act == "nothing":
-            return UpdateResult({**without_provider(olds), **self.owned(news)})
+            return UpdateResult({**self.outputs(olds), **self.owned(news)})
         if decision.act == "skip":
             _end_all(news, "update")
             outs = {**dict.fromkeys(OUTPUTS), "status": "Skipped", "verdict": gating.SKIPPED, "passed": passed}
