@@ -9,6 +9,7 @@ settings.load_profile("any machine")
 
 LONGEST = (
     "tests/lifecycle/",
+    "tests/teardown/",
     "tests/faults/",
     "tests/page/test_page_browser.py",
     "tests/lab/",

@@ -71,6 +71,11 @@ class Ending(SmallCheckout):
         if len(self.status()["deployments"]) != 1 or not self.resources():
             self.succeed("up")
 
+    def ended(self) -> None:
+        """End it where the test before has not."""
+        if self.resources():
+            self.succeed("destroy")
+
     @property
     def state_file(self) -> Path:
         return self.lab.home / "pulumi" / ".pulumi" / "stacks" / "batch-scoring" / "lab.json"

@@ -127,7 +127,7 @@ def test_without_the_code_that_deletes_nothing_is_deleted_and_the_code_is_named(
 
 def test_an_up_that_a_ci_ends_stops_in_order_and_one_that_is_killed_is_told_by_destroy(stack: Ending) -> None:
     """SIGTERM reaches the engine, which finishes what runs; what a kill cuts off is there, and in no state."""
-    stack.run("destroy")
+    stack.ended()
     stack.control("PUT", "settings", {"compute_seconds": 2})
     ended = stack.stopped_at("up", "Compute creating", signal.SIGTERM, alone=True)
     in_order, held = stack.resources(), list(stack.locks.glob("*.json"))
@@ -159,7 +159,7 @@ def test_an_up_that_a_ci_ends_stops_in_order_and_one_that_is_killed_is_told_by_d
 
 def test_what_a_lost_state_knew_is_found_by_its_marker_and_ended_when_that_is_named(stack: Ending) -> None:
     """Of a stack that built its workspace, too: groups, vaults that would only be hidden, roles that carry no tag."""
-    stack.run("destroy")
+    stack.ended()
     with stack.configured(**FOUNDATION):
         stack.succeed("up")
         there, (marker,) = stack.left(), [each["id"] for each in stack.resources() if each["type"].endswith(":Owner")]
@@ -207,7 +207,7 @@ def test_what_one_may_not_look_at_is_told_and_the_rest_is_looked_at(stack: Endin
 
 def test_a_workspace_that_somebody_deleted_by_hand_is_no_obstacle_and_its_blobs_go(stack: Ending) -> None:
     """It does not take its storage account along: uploads go by their urls, outputs are told with a command."""
-    stack.run("destroy")
+    stack.ended()
     stack.by_hand("make")
     with stack.configured(workspace=BY_HAND):
         stack.succeed("up")
