@@ -67,7 +67,7 @@ VERBS = {
 _UNASKED = {
     "up": ("--yes", "--skip-preview"),
     "refresh": ("--yes",),
-    "destroy": ("--yes", "--skip-preview"),
+    "destroy": ("--yes",),
     "cancel": ("--yes",),
 }
 """A lab stack is changed without a question: nothing in it costs anything."""
@@ -134,7 +134,10 @@ def _run_verb(engine: Engine, asked: argparse.Namespace, options: list[str]) -> 
         return _take(engine, stack, options)
     if verb == "prune":
         return _prune(engine, stack)
-    before = read_state(engine, stack) if verb == "destroy" else None
+    whole = verb == "destroy" and not any(each.partition("=")[0] in _NOT_ALL for each in options)
+    before = read_state(engine, stack) if whole else None
+    if before and before.protected:
+        raise CannotRun(teardown.about_protection(stack, before.protected))
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
         logged = ("--event-log", str(events)) if verb in ("up", "destroy") else ()
@@ -153,7 +156,7 @@ def _run_verb(engine: Engine, asked: argparse.Namespace, options: list[str]) -> 
             failed = [str(event.get("urn")) for event in diagnostics(events) if event.get("severity") == "error"]
     if code != 0 and verb in _LOCKS and (holders := locked_by(engine, stack)):
         print(f"-> {teardown.about_locks(stack, holders)}", file=sys.stderr)
-    elif verb == "destroy" and not set(options) & set(_NOT_ALL):
+    elif whole:
         after = read_state(engine, stack)
         if code != 0:
             for line in teardown.still_there(stack, after or State({}), failed):

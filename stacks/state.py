@@ -42,6 +42,11 @@ class State:
         """Resources whose creation was cut off: whether they are there is not known."""
         return [each["resource"] for each in self.pending if each.get("type") == "creating"]
 
+    @cached_property
+    def protected(self) -> list[str]:
+        """Ids of what no run may delete."""
+        return [str(each.get("id") or each["urn"]) for each in self.resources if each.get("protect")]
+
     def things(self) -> Iterator[Mapping[str, Any]]:
         """Resources that exist somewhere else than in the state."""
         for each in self.resources:

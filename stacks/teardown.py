@@ -35,6 +35,15 @@ def about_locks(stack: str, holders: Sequence[str]) -> str:
     )
 
 
+def about_protection(stack: str, ids: Sequence[str]) -> str:
+    """What to do where something of the stack is protected: an engine would delete what comes before it."""
+    return (
+        f"{', '.join(ids)} is protected; nothing was deleted. To end the stack, set `protect: false` on the endpoint "
+        f"in stacks/Pulumi.{stack}.yaml, make up STACK={stack}, then make destroy STACK={stack}; without its program, "
+        "`pulumi state unprotect <urn>` does the same"
+    )
+
+
 def about_file(stack: str) -> str:
     """What to do where the stack file cannot be read and nothing is kept of it."""
     return (

@@ -131,6 +131,11 @@ def test_three_stacks_live_side_by_side_from_a_first_try_to_nothing(three: Three
     assert default.search(three.on("prod", "up"))
     assert "unchanged" in three.on("prod", "up")
 
+    there = three.status()
+    refused = three.stacks("destroy", "prod")
+    assert refused.code != 0
+    assert f"{endpoint} is protected; nothing was deleted" in refused.said
+    assert three.status() == there
     three.edit("stacks/Pulumi.prod.yaml", "protect: true", "protect: false")
     three.on("prod", "up")
     for stack in reversed(STACKS):

@@ -39,6 +39,16 @@ def test_a_state_without_anything_in_the_cloud_says_so() -> None:
     assert list(teardown.still_there("dev", State({}), [])) == []
 
 
+def test_what_is_protected_is_named_with_the_way_to_end_it() -> None:
+    state = State({"resources": [resource("m"), {**resource("e"), "protect": True}]})
+
+    said = teardown.about_protection("dev", state.protected)
+
+    assert said.startswith("/subscriptions/s/e is protected; nothing was deleted.")
+    assert "make up STACK=dev, then make destroy STACK=dev" in said
+    assert "without its program, `pulumi state unprotect <urn>`" in said
+
+
 def test_places_are_read_though_another_setting_is_wrong_and_have_the_defaults_of_the_settings(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text(
