@@ -80,7 +80,7 @@ class Tally:
         rows = dict.fromkeys((each.blow.victim, each.blow.engine) for each in self.hits)
         order = sorted(rows, key=lambda row: (ALL.index(row[0]), row[1]))
         lines = [
-            f"{'kills: all / after the first write / amid an operation':<56}" + "".join(f"{p:>12}" for p in PHASES)
+            f"{'kills: all / after the first write / amid an operation':<56}" + "".join(f"{p:>16}" for p in PHASES)
         ]
         for victim, engine in order:
             found = [each for each in self.hits if (each.blow.victim, each.blow.engine) == (victim, engine)]
@@ -92,7 +92,7 @@ class Tally:
 def _cell(hits: Sequence[Hit], phase: str) -> str:
     there = [each for each in hits if each.blow.phase == phase]
     counts = f"{len(there)} / {sum(each.writes > 0 for each in there)} / {sum(bool(each.going) for each in there)}"
-    return f"{counts if there else '-':>12}"
+    return f"{counts if there else '-':>16}"
 
 
 def vacuous(tally: Tally, planned: Sequence[Blow]) -> list[str]:
