@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azure.storage.blob import ContainerClient
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
@@ -15,7 +14,17 @@ from providers import checks, dynamic_host, explanations, schema
 from providers.aml.datastore import BlobLocation, check_datastore_uri, find, locate, same_place
 from providers.aml.new_roles import with_new_roles
 from providers.amounts import counted
-from providers.blob import BlobError, BlobMissing, Folder, FolderError, container, delete_prefix, exists, upload
+from providers.blob import (
+    BlobError,
+    BlobMissing,
+    Container,
+    Folder,
+    FolderError,
+    container,
+    delete_prefix,
+    exists,
+    upload,
+)
 from providers.blob.size import size
 from providers.dynamic_host import InitFailed
 from providers.kind import UNFINISHED, AzureArgs, Kind, client, container_at, gone, resource_props, without_provider
@@ -120,7 +129,7 @@ class BlobFolder(Resource, module="azureml", name="BlobFolder"):
         super().__init__(BlobFolderKind(), name, resource_props(args, ()), opts)
 
 
-def _at_url(url: str, props: Mapping[str, Any], act: Callable[[ContainerClient, str], int]) -> int:
+def _at_url(url: str, props: Mapping[str, Any], act: Callable[[Container, str], int]) -> int:
     """What `act` gives of the upload at its url; 0 where nobody answers: the account is gone like its datastore."""
     host, name, path = url.removeprefix("https://").split("/", 2)
     try:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar, cast
 
-from azure.storage.blob import ContainerClient
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import (
     CheckFailure,
@@ -33,6 +32,7 @@ from providers.aml.refusal import Refusal
 from providers.aml.workspace import API_VERSION
 from providers.arm import ArmError, DeadlineExceeded, OperationFailed
 from providers.arm.redact import HIDDEN
+from providers.blob import Container
 from providers.dynamic_host import InitFailed
 from providers.schema import LOCAL, REPLACE, UPDATE, Bag, Failure, prop
 
@@ -289,7 +289,7 @@ def client(props: Mapping[str, Any]) -> arm.ArmClient:
     return arm.client(str(props["cloud"]))
 
 
-def container_at(location: BlobLocation, props: Mapping[str, Any]) -> ContainerClient:
+def container_at(location: BlobLocation, props: Mapping[str, Any]) -> Container:
     """The container of a location, opened in the way that these inputs ask for."""
     return open_container(client(props), location, shared_key=bool(props.get("shared_key")))
 

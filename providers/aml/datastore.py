@@ -4,11 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from azure.storage.blob import ContainerClient
-
 from providers.arm import ArmClient
 from providers.arm.ids import ArmId, folded, same_id
-from providers.blob import container
+from providers.blob import Container, container
 
 from .refusal import Refusal
 from .workspace import API_VERSION
@@ -121,7 +119,7 @@ def find(arm: ArmClient, uri: str) -> BlobLocation | None:
     return BlobLocation(datastore_id, account_url, properties["containerName"], uri.partition("/paths/")[2])
 
 
-def open_container(arm: ArmClient, location: BlobLocation, *, shared_key: bool = False) -> ContainerClient:
+def open_container(arm: ArmClient, location: BlobLocation, *, shared_key: bool = False) -> Container:
     """A client of the location's container, with an Entra ID token; or the account's key where that is asked for."""
     key = None
     if shared_key:
@@ -130,7 +128,7 @@ def open_container(arm: ArmClient, location: BlobLocation, *, shared_key: bool =
     return container(location.account_url, location.container, arm.cloud, key=key)
 
 
-def open_located(arm: ArmClient, uri: str, *, shared_key: bool = False) -> tuple[BlobLocation, ContainerClient]:
+def open_located(arm: ArmClient, uri: str, *, shared_key: bool = False) -> tuple[BlobLocation, Container]:
     """Where `uri` lies, and its container. Raises Refusal as `locate`."""
     location = locate(arm, uri)
     return location, open_container(arm, location, shared_key=shared_key)

@@ -2,6 +2,7 @@
 
 from .container import (
     Blob,
+    Container,
     Dated,
     container,
     delete_below,
@@ -22,6 +23,7 @@ __all__ = [
     "Blob",
     "BlobError",
     "BlobMissing",
+    "Container",
     "Dated",
     "Digests",
     "FileEntry",

@@ -104,7 +104,8 @@ class Pace:
             if now - self._since >= _WINDOW and self._count >= 2 * self._climb.limit:
                 self._climb.window(self._done / (now - self._since))
                 self._done, self._count, self._since = 0, 0, now
-            self._free.notify_all()
+            # No more than may go: to wake 32 waiting threads for each request costs more than the request.
+            self._free.notify(max(1, self._climb.limit - self._running))
 
     def retried(self, **given: Any) -> None:
         """For azure-storage-blob's `retry_hook`: halves the number where the service was too busy."""

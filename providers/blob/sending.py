@@ -8,15 +8,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
+from azure.storage.blob import BlobBlock, BlobClient
 
-from .container import BLOCK, Blob, delete_blob, list_blobs
+from .container import BLOCK, Blob, Container, list_blobs
 from .errors import BlobError, translated
 from .folder import FileEntry, changed, local_file
 from .pace import Pace
@@ -76,7 +76,7 @@ class Sending:
     def __init__(
         self,
         root: str,
-        container: ContainerClient,
+        container: Container,
         prefix: str,
         there: Mapping[str, Blob],
         *,
@@ -101,6 +101,7 @@ class Sending:
 
         Never more than `most` requests at a time; how many, and how much of content is in memory, is the pace's to say.
         """
+        self._most = most
         with ThreadPoolExecutor(max_workers=most) as pool:
             try:
                 self._run(missing, earlier, pool)
@@ -110,19 +111,31 @@ class Sending:
                 raise
 
     def _run(self, entries: Sequence[FileEntry], earlier: Mapping[str, str], pool: ThreadPoolExecutor) -> None:
-        futures = [
-            pool.submit(self._copy_or_send, entry, earlier.get(entry.sha256))
-            for entry in entries
-            if entry.size <= BLOCK
-        ]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        for future in futures:
-            if future.done():
-                future.result()
+        self._each([entry for entry in entries if entry.size <= BLOCK], earlier, pool)
         for entry in entries:
             source = earlier.get(entry.sha256)
             if entry.size > BLOCK and not (source and self._copy(entry, source)):
                 self._send_blocks(entry, pool)
+
+    def _each(self, entries: Sequence[FileEntry], earlier: Mapping[str, str], pool: ThreadPoolExecutor) -> None:
+        """One request for each, until all are done or one fails; every thread takes the next one when it is free."""
+        waiting = deque(entries)
+
+        def work() -> None:
+            while waiting:
+                try:
+                    entry = waiting.popleft()
+                except IndexError:
+                    return  # another thread had the last one
+                try:
+                    self._copy_or_send(entry, earlier.get(entry.sha256))
+                except BaseException:
+                    waiting.clear()
+                    raise
+
+        futures = [pool.submit(work) for _ in range(min(self._most, len(entries)))]
+        for future in futures:
+            future.result()
 
     def _copy_or_send(self, entry: FileEntry, source: str | None) -> None:
         if source:
@@ -139,15 +152,16 @@ class Sending:
         Within one account Copy Blob reads the source with the caller's own token
         (https://learn.microsoft.com/rest/api/storageservices/copy-blob#authorization), and ends at once as a rule.
         """
-        target = self._container.get_blob_client(self._prefix + entry.path)
+        name = self._prefix + entry.path
         try:
-            url = self._container.get_blob_client(source).url
             # Without metadata of its own the copy takes the source's, and with it the sha256 that is looked at later.
-            answer = target.start_copy_from_url(url, **self._condition(entry))
-            if answer.get("copy_status") != "success" and not self._ended(target):
-                target.abort_copy(str(answer["copy_id"]))
-                target.delete_blob()
-                return False
+            state = self._container.writes.copy(name, source, replaces=self._replaces(entry), hook=self._pace.retried)
+            if state != "success":
+                target = self._container.get_blob_client(name)
+                if not self._ended(target):
+                    target.abort_copy(state)
+                    target.delete_blob()
+                    return False
         except AzureError:
             return False
         self._copied.append(entry)
@@ -174,7 +188,7 @@ class Sending:
         ]
         for entry, blob in wrong:
             if blob:
-                delete_blob(self._container, blob.name)
+                self._container.writes.delete(blob.name)
             self.tally.take_back(entry)
         return [entry for entry, _ in wrong]
 
@@ -182,17 +196,13 @@ class Sending:
         file = local_file(self._root, entry)
         content = _read(file, entry)
         with translated("write blob", self._where(entry)):
-            try:
-                self._container.upload_blob(
-                    self._prefix + entry.path,
-                    content,
-                    length=len(content),
-                    metadata={"sha256": entry.sha256},
-                    overwrite=True,  # what may be overwritten is in the condition
-                    retry_hook=self._pace.retried,
-                    **self._condition(entry),
-                )
-            except (ResourceExistsError, ResourceModifiedError):
+            if not self._container.writes.put(
+                self._prefix + entry.path,
+                content,
+                sha256=entry.sha256,
+                replaces=self._replaces(entry),
+                hook=self._pace.retried,
+            ):
                 self._same_or_raise(entry)
         self.tally.add(size=entry.size, sent=True, file=True)
 
@@ -219,7 +229,7 @@ class Sending:
             try:
                 for index, block in enumerate(_blocks(file, lambda: self._pace.enter(BLOCK))):
                     total.update(block)
-                    name = _block_id(index, block)
+                    name = _block_id(index, total.hexdigest())
                     ids.append(name)
                     if name in staged:
                         self.tally.add(size=len(block))
@@ -253,15 +263,19 @@ class Sending:
             return set()
         return {block.id for block in uncommitted}
 
-    def _condition(self, entry: FileEntry) -> dict[str, Any]:
-        """Replace exactly what was listed, and create only where nothing was, as the SDK's keywords.
-
-        `etag` must be left out, not None, where there is none: the SDK would hand it on to the transport.
-        """
+    def _replaces(self, entry: FileEntry) -> str | None:
+        """The etag of what was listed in a file's place, the one thing that may be replaced; None for nothing."""
         blob = self._there.get(entry.path)
-        if blob is None:
-            return {"match_condition": MatchConditions.IfMissing}
-        return {"etag": blob.etag, "match_condition": MatchConditions.IfNotModified}
+        return blob.etag if blob else None
+
+    def _condition(self, entry: FileEntry) -> dict[str, Any]:
+        """The same as the SDK's keywords. `etag` must be left out, not None: it would be handed on to the transport."""
+        etag = self._replaces(entry)
+        return (
+            {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            if etag
+            else {"match_condition": MatchConditions.IfMissing}
+        )
 
     def _same_or_raise(self, entry: FileEntry) -> None:
         """Somebody was first: fine when it is the same content (our own lost answer, or a second run), else refused."""
@@ -296,6 +310,6 @@ def _blocks(file: Path, before: Callable[[], None]) -> Iterator[bytes]:
             before()
 
 
-def _block_id(index: int, block: bytes) -> str:
-    """A block's id: its place and its content. All ids of a blob must have one length."""
-    return base64.b64encode(f"{index:06d}-{hashlib.sha256(block).hexdigest()[:32]}".encode()).decode()
+def _block_id(index: int, so_far: str) -> str:
+    """A block's id: its place, and the digest of the file up to its end. All ids of a blob must have one length."""
+    return base64.b64encode(f"{index:06d}-{so_far[:32]}".encode()).decode()

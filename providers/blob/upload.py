@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from azure.storage.blob import ContainerClient
 
-from .container import Blob, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes
+from .container import Blob, Container, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes
 from .digests import Digests
 from .errors import BlobError, BlobMissing, translated
 from .folder import FileEntry, Folder, FolderError, digest, local_file, manifest
@@ -41,7 +41,7 @@ class Uploaded:
 
 def upload(
     folder: Folder,
-    container: ContainerClient,
+    container: Container,
     prefix: str,
     *,
     root: str = "",
@@ -104,7 +104,7 @@ def recorded(container: ContainerClient, prefix: str) -> tuple[FileEntry, ...] |
         return None  # somebody else's blob at that place: nothing is known of it
 
 
-def delete_prefix(container: ContainerClient, prefix: str) -> int:
+def delete_prefix(container: Container, prefix: str) -> int:
     """Delete an upload: its manifest first, so that no half of it ever passes for whole. How many blobs there were."""
     marked = delete_blob(container, manifest_of(prefix))
     return delete_below(container, prefix) + marked

@@ -19,11 +19,10 @@ from xml.sax.saxutils import escape
 import requests
 from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import ContainerClient
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from providers.blob import container
+from providers.blob import Container, container
 
 ACCOUNT = "https://labstore.blob.core.windows.net"
 _BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -69,7 +68,7 @@ class BlobService:
         self._lock = threading.Lock()
         self._count = 0
 
-    def open(self, name: str = "data", **options: Any) -> ContainerClient:
+    def open(self, name: str = "data", **options: Any) -> Container:
         """A container of this account, as the product opens one."""
         session = requests.Session()
         session.mount("https://", _Adapter(self))
