@@ -20,11 +20,12 @@ from .container import BLOCK, Blob, Container, list_blobs
 from .errors import BlobError, translated
 from .folder import FileEntry, changed, local_file
 from .pace import Pace
+from .size import size as size_of
 
 _COPY_WAIT, _COPY_LOOK = 60.0, 0.5
 """Seconds that a copy inside the account may take before the file is sent instead, and between looks."""
 Progress = Callable[[str], None]
-"""Receives short phrases such as `12 of 40 files, 3.1 of 9.8 MB, 4 s, 1.2 MB/s`; the rate is of what is sent."""
+"""Receives short phrases such as `12 of 40 files, 3.1 MB of 9.8 MB, 4 s, 1.2 MB/s`; the rate is of what is sent."""
 
 
 class Tally:
@@ -63,9 +64,9 @@ class Tally:
             self._done += file
             if self._progress is not None:
                 took = self._clock() - self._start
-                rate = f", {self.sent / took / 1e6:.1f} MB/s" if took > 0 and self.sent else ""
+                rate = f", {size_of(self.sent / took)}/s" if took > 0 and self.sent else ""
                 self._progress(
-                    f"{self._done} of {self._files} files, {self._bytes / 1e6:.1f} of {self._total / 1e6:.1f} MB, "
+                    f"{self._done} of {self._files} files, {size_of(self._bytes)} of {size_of(self._total)}, "
                     f"{took:.0f} s{rate}"
                 )
 

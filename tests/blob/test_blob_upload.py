@@ -11,6 +11,7 @@ import pytest
 
 from providers.blob import BlobError, Folder, FolderError, Uploaded, delete_prefix, exists, manifest, scan, upload
 from providers.blob.container import BLOCK
+from providers.blob.size import size
 from providers.blob.upload import manifest_of
 from tests.blob.blob_service import Answer, BlobService, refusal
 
@@ -339,7 +340,7 @@ def test_progress_tells_files_and_bytes(service: BlobService, root: Path) -> Non
     folder = scan(root)
     phrases: list[str] = []
     upload(folder, service.open(), place(folder), progress=phrases.append, concurrency=1, clock=lambda: 0.0)
-    assert phrases[-1] == "3 of 3 files, 0.0 of 0.0 MB, 0 s"
+    assert phrases[-1] == "3 of 3 files, 6 bytes of 6 bytes, 0 s"
 
 
 def test_a_single_file_is_uploaded_by_its_name(service: BlobService, root: Path) -> None:
@@ -395,10 +396,10 @@ def test_the_live_line_tells_the_rate_of_what_is_sent(service: BlobService, root
         concurrency=1,
         clock=lambda: float(next(seconds)),
     )
-    found = re.fullmatch(r"4 of 4 files, 3\.0 of 3\.0 MB, (\d+) s, (\d\.\d) MB/s", phrases[-1])
+    found = re.fullmatch(r"4 of 4 files, 3\.0 MB of 3\.0 MB, (\d+) s, (.*)/s", phrases[-1])
 
     assert found
-    assert float(found[2]) == round(3.000006 / int(found[1]), 1)
+    assert found[2] == size(3_000_006 / int(found[1]))
 
 
 def test_a_copy_that_takes_its_time_is_waited_for(service: BlobService, root: Path) -> None:
