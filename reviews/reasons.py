@@ -9,6 +9,8 @@ from reviews.preview import ABSENT, CREATE, DELETE, REPLACE, SAME, UPDATE, Chang
 
 CONTENT = ("code_configuration", "model", "environment_id", "resources", "deployment_configuration")
 """Properties of a deployment that its name stands for (providers/batch_deployment.py)."""
+_DERIVED = {"ScoringJob": {"key": "what it runs", "subjects": ""}}
+"""Kind -> properties that the program derives, and what is said of them: digests say nothing to a reader."""
 _MOST = 6
 """Property changes that a line names before it counts the rest."""
 
@@ -25,14 +27,17 @@ def what_changes(change: Change, most: int = _MOST) -> str:
     """The properties that change, old and new value of each; nothing for what comes or goes as a whole."""
     if change.op in (CREATE, DELETE):
         return ""
-    found = change.properties
+    derived = _DERIVED.get(change.kind, {})
+    found = [each for each in change.properties if each.path.partition("[")[0] not in derived]
+    if not found:
+        return ", ".join(derived[each.path] for each in change.properties if derived.get(each.path)) or "no property"
     lines = [
         f"{code(_short(each.path))}: {_side(each.path, each.old)} → {_side(each.path, each.new)}"
         for each in found[:most]
     ]
     if len(found) > most:
         lines.append(f"and {len(found) - most} more")
-    return "<br>".join(lines) or "no property"
+    return "<br>".join(lines)
 
 
 def _short(path: str) -> str:
