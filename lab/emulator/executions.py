@@ -61,7 +61,7 @@ class Executions:
         self._drivers = drivers or ProcessDrivers()
         self._clock = clock
         self._running: dict[str, Driver] = {}
-        self._read: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._read: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {}
 
     def submit(self, record: Mapping[str, Any], spec: Mapping[str, Any] | None) -> None:
         """Take a job. Without a spec it cannot run, and `record["impossible"]` says why."""
@@ -257,9 +257,11 @@ class Executions:
         """The driver's status, read again only when the file changed. The driver replaces it whole."""
         path = self.directory(name) / "status.json"
         try:
-            changed = path.stat().st_mtime_ns
+            found = path.stat()
         except FileNotFoundError:
             return None
+        # Two writes within a tick of the file system's clock have one time.
+        changed = (found.st_mtime_ns, found.st_ino, found.st_size)
         known = self._read.get(name)
         if known is None or known[0] != changed:
             try:

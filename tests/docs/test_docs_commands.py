@@ -24,6 +24,9 @@ NOT_HERE = {
     "make lock": "asks the package index for newer versions",
 }
 
+OF_ANOTHER_MAKE = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS", "STACK", "WORKERS")
+"""What the `make` that runs this test hands on; a reader has none of it."""
+
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Iterator[Checkout]:
@@ -46,7 +49,8 @@ def clone(tmp_path: Path) -> Iterator[Checkout]:
 
 
 def typed(command: str, checkout: Checkout) -> subprocess.CompletedProcess[str]:
-    environment = {**checkout.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {name: each for name, each in checkout.environment.items() if name not in OF_ANOTHER_MAKE}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run(
         ["bash", "-c", command],
         cwd=checkout.folder,

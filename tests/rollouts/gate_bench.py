@@ -111,6 +111,8 @@ class GateBench:
         """Drivers that are told to end do so, with their job cancelled."""
         for driver in self.lab.scripted.started:
             driver.signal = lambda _, driver=driver: driver.finish("Canceled")  # type: ignore[method-assign, misc]
+            if driver.signals:  # told before
+                driver.finish("Canceled")
 
     # What there is
 

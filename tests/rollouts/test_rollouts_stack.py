@@ -23,6 +23,8 @@ from tests.rollouts.switching import (
     wrong_moments,
 )
 
+pytestmark = pytest.mark.xdist_group("rollouts")
+
 
 @pytest.fixture(scope="module", params=engines())
 def checkout(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutCheckout]:
@@ -121,7 +123,8 @@ _SETTINGS = {
 
 def test_destroy_cancels_the_job_of_a_run_that_was_killed(checkout: RolloutCheckout) -> None:
     """The engine never wrote into state that there is a job: it was killed while that was being created."""
-    checkout.succeed("destroy")
+    if checkout.status()["endpoints"]:
+        checkout.succeed("destroy")
     checkout.script(ENDLESS)
     with checkout.start("up") as process:
         while process.poll() is None and ("small", "Running") not in checkout.smoke_jobs():

@@ -72,7 +72,8 @@ def test_every_try_of_a_mini_batch_has_a_row_in_the_report(bench: JobBench) -> N
     assert first["Error Message"].startswith("ValueError: not yet, score.py line 13, in run() on mini-batch 0")
     assert (second["Picked Count"], second["Succeeded"], second["Status"]) == ("2", "3", "RUN_DONE")
     assert json.loads(second["Mini-batch Detail"]) == {"node": 0, "count": 3, "files": ["a.txt", "b.txt", "c.txt"]}
-    assert float(second["Elapsed Seconds"]) >= float(second["Run Method Seconds"]) > 0
+    # A run() that returns at once may take less than what four decimals show.
+    assert float(second["Elapsed Seconds"]) >= float(second["Run Method Seconds"]) >= 0
 
 
 def test_a_replaced_process_is_a_new_one_by_name_and_takes_over_the_gpu(bench: JobBench) -> None:
