@@ -8,6 +8,7 @@ tests/providers/test_providers_dynamic_host.py runs all of it against the pinned
 """
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import os
@@ -86,8 +87,17 @@ def allow_operations(at_once: int = OPERATIONS_AT_ONCE) -> None:
     executor = arguments[0]() if arguments and callable(arguments[0]) else None
     if isinstance(executor, ThreadPoolExecutor) and hasattr(executor, "_max_workers"):
         executor._max_workers = max(executor._max_workers, at_once)
+        _start_what_waits(executor)
     elif current_call() is not None:
         _warn_once(f"4 operations run at once, not {at_once}")
+
+
+def _start_what_waits(executor: ThreadPoolExecutor) -> None:
+    """An executor starts threads when it is given something: what it had before there was more room has none yet."""
+    if hasattr(executor, "_work_queue") and hasattr(executor, "_adjust_thread_count"):
+        with getattr(executor, "_shutdown_lock", contextlib.nullcontext()):  # as its own `submit` does
+            for _ in range(executor._work_queue.qsize()):
+                executor._adjust_thread_count()
 
 
 def end_with_engine(looks_apart: float = 2.0) -> None:

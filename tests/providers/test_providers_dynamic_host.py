@@ -165,6 +165,22 @@ def test_many_operations_run_at_once(plugin: Any) -> None:
     assert {each.id for each in created} == {"lamp-1"}
 
 
+def test_operations_that_waited_before_there_was_more_room_get_it_too() -> None:
+    """All are asked for before the first of them is begun, as when an engine creates everything at once."""
+    asked, together = threading.Event(), threading.Barrier(kinds_under_test.MEETING)
+
+    def operation() -> None:
+        asked.wait(timeout=60)
+        dynamic_host.allow_operations()
+        together.wait(timeout=60)
+
+    with futures.ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(operation) for _ in range(kinds_under_test.MEETING)]
+        asked.set()
+        for each in waiting:
+            each.result()
+
+
 @pytest.mark.parametrize(("setting", "threads"), [(None, 64), ("128", 128), ("4", 4)])
 def test_how_many_operations_run_at_once_is_a_setting(
     engine: tuple[RecordingEngine, str], setting: str | None, threads: int
