@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pulumi import Input, ResourceOptions
 from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
-from providers import checks, schema
+from providers import arm_body, checks
 from providers.aml.datastore import check_datastore_uri, locate, same_place
 from providers.arm.ids import same_id
 from providers.kind import AzureArgs, Kind, Refusal, client, deadline, gone, resource_props, without_provider, writable
@@ -132,7 +132,7 @@ class AssetVersionKind(Kind):
         where: str,
         olds: Mapping[str, Any] | None = None,
     ) -> None:
-        body, _ = schema.upon(self.args, writable(found), olds or {}, news)
+        body, _ = arm_body.upon(self.args, writable(found), olds or {}, news)
         body["properties"].setdefault(self.location, where)  # the service's own spelling of the same place is kept
         seconds = deadline(news, "create" if olds is None else "update")
         client(news).put(id_, body, api_version=news["api_version"], deadline=seconds)

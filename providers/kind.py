@@ -26,7 +26,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from providers import arm, checks, dynamic_host, explanations, schema
+from providers import arm, arm_body, checks, dynamic_host, explanations, schema
 from providers.aml.datastore import BlobLocation, open_container
 from providers.aml.refusal import Refusal
 from providers.aml.workspace import API_VERSION
@@ -208,7 +208,7 @@ class Kind(ResourceProvider):
 
     def live(self, body: Mapping[str, Any], props: Mapping[str, Any]) -> Bag:
         """The inputs as the service has them now, on what we own."""
-        return schema.from_body(self.args, body, self.owned(props))
+        return arm_body.from_body(self.args, body, self.owned(props))
 
     @contextmanager
     def recorded(self, id_: str, props: Mapping[str, Any]) -> Iterator[None]:
@@ -232,7 +232,7 @@ class Kind(ResourceProvider):
         `olds` is what state says of it, None at a creation. Nothing is sent where what is wanted is there already:
         what an earlier run began and had no time to wait for.
         """
-        body, taken_out = schema.upon(self.args, writable(live), olds or {}, news)
+        body, taken_out = arm_body.upon(self.args, writable(live), olds or {}, news)
         if live and not taken_out and not self._differing(live, news) and not unfinished(live):
             return dict(live)
         _refuse_empty_tags(id_, body.get("tags") or {})

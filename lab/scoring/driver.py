@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 
+from lab.scoring import surroundings
 from lab.scoring.blobs import (
     BlobError,
     BlobStore,
@@ -285,11 +286,11 @@ class _Job:
         self._parts = Parts(self._folder["parts"])
         launch = WorkerLaunch(
             python,
-            self._worker_environment(python, model_dir),
+            surroundings.environment(self._spec, self._folder, python, model_dir),
             {
                 "code_root": str(self._folder["code"]),
                 "script": str(self._folder["code"] / entry.script),
-                "argv": self._arguments(entry.script),
+                "argv": surroundings.arguments(settings, self._folder, entry.script),
                 "logging_level": settings.logging_level,
                 "output_action": settings.output_action,
                 "rows_of_files": entry.rows_of_files,
@@ -341,47 +342,6 @@ class _Job:
             outputs.append(spec.output)
         self._status.outputs = outputs
         self._logs.say(f"output: {len(outputs)} file(s) in {spec.output.folder}, {tally.rows} rows")
-
-    def _worker_environment(self, python: Path, model_dir: Path | None) -> dict[str, str]:
-        """All a script sees: the deployment's variables and the service's, nothing of this machine or of the lab."""
-        settings = self._spec.settings
-        return {
-            **settings.environment_variables,
-            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(self._spec.directory),
-            "TMPDIR": str(self._folder["tmp"]),
-            "LANG": "C.UTF-8",
-            "PYTHONNOUSERSITE": "1",
-            "AZUREML_BI_OUTPUT_PATH": str(self._folder["output"]),
-            "AZUREML_RUN_ID": self._spec.name,
-            "AZUREML_NODE_COUNT": str(settings.instance_count),
-            "AZ_BATCHAI_GPU_COUNT_FOUND": str(settings.gpus_per_node),
-            # MLflow is to log beside the other logs, and to nobody else.
-            "MLFLOW_ALLOW_FILE_STORE": "true",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            **({"AZUREML_MODEL_DIR": str(model_dir)} if model_dir else {}),
-        }
-
-    def _arguments(self, script: str) -> list[str]:
-        """The driver's arguments, which a worker of the service keeps in sys.argv."""
-        settings = self._spec.settings
-        action = "append_row" if settings.output_action == "AppendRow" else "summary_only"
-        return [
-            *("--client_sdk_version", "lab"),
-            *("--scoring_module_name", script),
-            *("--mini_batch_size", str(settings.mini_batch_size)),
-            *("--error_threshold", str(settings.error_threshold)),
-            *("--output_action", action),
-            *("--logging_level", settings.logging_level),
-            *("--run_invocation_timeout", f"{settings.timeout_seconds:g}"),
-            *("--run_max_try", str(settings.tries)),
-            *("--create_snapshot_at_runtime", "True"),
-            *("--append_row_file_name", settings.output_file_name),
-            *("--append_row_dataframe_header", "False"),
-            *("--output", str(self._folder["output"])),
-            *("--process_count_per_node", str(settings.max_concurrency_per_instance)),
-            *("--input_fds_0", str(self._folder["input"])),
-        ]
 
     def _phase(self, phase: str) -> None:
         self._cancel.check()

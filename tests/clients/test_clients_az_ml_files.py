@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from policy.resource import Resource
-from providers import schema
+from providers import arm_body, schema
 from providers.batch_deployment import BatchDeploymentArgs
 from providers.batch_endpoint import BatchEndpointArgs
 from stacks import from_az_ml
@@ -51,7 +51,7 @@ def body(kind: type, resource: Resource) -> dict[str, Any]:
     given = {name: resource.at(name) for name in schema.properties(kind)}
     bag, failures = schema.check(kind, given)
     assert failures == []
-    return schema.to_body(kind, bag)
+    return arm_body.upon(kind, {}, {}, bag)[0]
 
 
 def folded(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lab import identity
-from providers import schema
+from providers import arm_body, schema
 from providers.aml.datastore import datastore_uri, locate
 from providers.asset_version import CodeVersionKind, DataVersionKind, ModelVersionKind, version_id
 from providers.batch_deployment import BatchDeploymentKind
@@ -271,7 +271,7 @@ class BatchDeployment(Subject):
         return f"{bag['endpoint_id']}/deployments/{bag['deployment_name']}"
 
     def spoil(self, bag: Bag) -> str:
-        sent = schema.to_body(self.kind.args, self.kind.owned(bag))
+        sent = arm_body.upon(self.kind.args, {}, {}, self.kind.owned(bag))[0]
         sent["properties"]["miniBatchSize"] = 77
         self.cloud.put(self.id_of(bag), sent)
         return "mini_batch_size"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from providers import schema, scoring_job
+from providers import arm_body, schema, scoring_job
 from providers.asset_version import CodeVersionKind, DataVersionKind, ModelVersionKind
 from providers.batch_deployment import BatchDeploymentKind
 from providers.batch_endpoint import BatchEndpointKind
@@ -139,7 +139,7 @@ def taken_by_its_own_words(lab: InProcessLab, kind: Kind, inputs: dict[str, Any]
 
 def request(kind: Kind, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Path and body of the PUT that create sends."""
-    body = schema.to_body(kind.args, inputs)
+    body = arm_body.upon(kind.args, {}, {}, inputs)[0]
     if isinstance(kind, BatchEndpointKind):
         return f"{inputs['workspace_id']}/batchEndpoints/{inputs['endpoint_name']}", body
     if isinstance(kind, BatchDeploymentKind):

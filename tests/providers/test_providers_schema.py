@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pulumi import Input
 from pulumi.output import Unknown
 
-from providers import checks, schema
+from providers import arm_body, checks, schema
 from providers.batch_deployment import BatchDeploymentArgs, DeploymentSettings
 from providers.schema import LOCAL, REPLACE, UPDATE, prop
 
@@ -111,7 +111,7 @@ def test_canonical_values_do_not_change_again() -> None:
 def test_the_body_has_the_wire_names_and_numbers() -> None:
     bag, _ = schema.check(BatchDeploymentArgs, deployment(mini_batch_size=25.0, tags={"team": "x"}))
 
-    body = schema.to_body(BatchDeploymentArgs, bag)
+    body = arm_body.upon(BatchDeploymentArgs, {}, {}, bag)[0]
 
     assert body["location"] == "eastus"
     assert body["tags"] == {"team": "x", "pulumi-stack-owner": "p/s/0123456789abcdef"}
@@ -125,24 +125,24 @@ def test_reading_back_gives_what_was_sent_whatever_the_service_adds() -> None:
         BatchDeploymentArgs,
         deployment(tags={"team": "x"}, compute=f"{WORKSPACE}/computes/c", environment_variables={"A": "1"}),
     )
-    body = schema.to_body(BatchDeploymentArgs, bag)
+    body = arm_body.upon(BatchDeploymentArgs, {}, {}, bag)[0]
     body["tags"]["policy"] = "added by somebody"
     body["properties"] |= {"loggingLevel": "info", "provisioningState": "Succeeded", "compute": bag["compute"].upper()}
     body["properties"]["resources"] = {"instanceCount": 1, "instanceType": None, "properties": None}
 
-    live = schema.from_body(BatchDeploymentArgs, body, bag)
+    live = arm_body.from_body(BatchDeploymentArgs, body, bag)
 
     assert schema.changes(BatchDeploymentArgs, live, bag) == {}
 
 
 def test_drift_is_seen_on_what_is_owned_alone() -> None:
     bag, _ = schema.check(BatchDeploymentArgs, deployment(tags={"team": "x"}))
-    body = schema.to_body(BatchDeploymentArgs, bag)
+    body = arm_body.upon(BatchDeploymentArgs, {}, {}, bag)[0]
     body["properties"]["miniBatchSize"] = 99
     body["properties"]["description"] = "set by hand, and never ours"
     del body["tags"]["team"]
 
-    live = schema.from_body(BatchDeploymentArgs, body, bag)
+    live = arm_body.from_body(BatchDeploymentArgs, body, bag)
 
     assert schema.changes(BatchDeploymentArgs, live, bag) == {"mini_batch_size": UPDATE, "tags": UPDATE}
 
@@ -200,7 +200,7 @@ def test_a_request_changes_what_is_owned_and_keeps_the_rest() -> None:
     olds = deployment(tags={"team": "a", "old": "1"}, properties={"kept": "1"}, mini_batch_size=9)
     news = deployment(tags={"team": "b"}, mini_batch_size=25)
 
-    body, taken_out = schema.upon(BatchDeploymentArgs, live, olds, news)
+    body, taken_out = arm_body.upon(BatchDeploymentArgs, live, olds, news)
 
     assert body["tags"] == {"policy": "theirs", "team": "b", "pulumi-stack-owner": news["owner"]}
     assert body["sku"] == {"name": "S"}
@@ -213,11 +213,11 @@ def test_a_property_that_is_no_longer_set_is_taken_out_with_its_members() -> Non
     live = {"properties": {"description": "ours", "environmentVariables": {"A": "1", "B": "by hand"}}}
     olds = deployment(description="ours", environment_variables={"A": "1"})
 
-    body, taken_out = schema.upon(BatchDeploymentArgs, live, olds, deployment())
+    body, taken_out = arm_body.upon(BatchDeploymentArgs, live, olds, deployment())
 
     assert body["properties"] == {"environmentVariables": {"B": "by hand"}}
     assert taken_out
-    assert not schema.upon(BatchDeploymentArgs, {"properties": {}}, olds, deployment())[1]
+    assert not arm_body.upon(BatchDeploymentArgs, {"properties": {}}, olds, deployment())[1]
 
 
 def test_settings_that_belong_together_are_sent_as_a_whole() -> None:
@@ -225,7 +225,7 @@ def test_settings_that_belong_together_are_sent_as_a_whole() -> None:
     live = {"properties": {"model": {"referenceType": "DataPath", "datastoreId": "d", "path": "p"}}}
     news = deployment(model={"reference_type": "Id", "asset_id": "m"})
 
-    body, _ = schema.upon(BatchDeploymentArgs, live, {}, news)
+    body, _ = arm_body.upon(BatchDeploymentArgs, live, {}, news)
 
     assert body["properties"]["model"] == {"referenceType": "Id", "assetId": "m"}
 
