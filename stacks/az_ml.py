@@ -1,11 +1,11 @@
 """The YAML files of the `az ml` command line, as a stack file.
 
-Pure: what the files say in, settings out. `python -m stacks.from_az_ml` (stacks/from_az_ml.py) reads and writes.
+Pure: what the files say in, settings out. `python -m stacks from-az-ml` (stacks/from_az_ml.py) reads and writes.
 Property names and words are those of azure-ai-ml 1.35.2's schemas. Nothing is dropped in silence: what cannot be taken
 over is a failure, what is left out since it means nothing here is a remark.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from posixpath import normpath
@@ -92,28 +92,58 @@ class _Converter:
         self._found = found
         self._workspace_id = workspace_id
         self._files = files
+        self._clusters: dict[str, dict[str, Any]] = {}
         self._assets = {
             (kind, str(each.says.get("name"))): each for kind in ("environment", "model") for each in files[kind]
         }
 
     def convert(self) -> None:
+        """Of one cluster or endpoint the short form, of several the long one (stacks/normal_form.py)."""
         settings = self._found.settings
-        for kind, what in (("amlCompute", "cluster"), ("batchEndpoint", "endpoint")):
-            for each in self._files[kind][1:]:
-                self._fail(each.path, "", f"is a second {what}: give the files of one")
-        for each in self._files["amlCompute"][:1]:
-            settings["compute"] = self._compute(each)
-        for each in self._files["batchEndpoint"][:1]:
-            settings["endpoint"] = self._endpoint(each)
-        deployments = {}
+        for each in self._files["amlCompute"]:
+            self._keep(self._clusters, each, self._compute(each))
+        groups: dict[str, dict[str, Any]] = {}
+        for each in self._files["batchEndpoint"]:
+            endpoint = self._endpoint(each)
+            group = {"endpoint": endpoint, "default": endpoint.pop("default", None)}
+            self._keep(groups, each, group)
+        only = next(iter(groups)) if len(groups) == 1 else ""
         for each in self._files["batchDeployment"]:
-            name = str(each.says.get("name", PurePosixPath(each.path).stem))
-            deployments[name] = self._deployment(each)
-        if not deployments:
+            named = str(each.says.get("endpoint_name") or only)
+            group = groups.setdefault(named, {"endpoint": {"name": named} if named else {}})
+            self._keep(group.setdefault("deployments", {}), each, self._deployment(each))
+        if not self._files["batchDeployment"]:
             self._fail("files", "", "name no batch deployment: give at least one")
-        settings["deployments"] = deployments
-        if len(deployments) == 1:
-            settings.setdefault("default", next(iter(deployments)))
+        for name, group in groups.items():
+            if self._files["batchDeployment"] and not group.get("deployments"):
+                self._fail("files", "", f"name no deployment of endpoint {name}: give at least one")
+            if len(group.get("deployments") or ()) == 1:
+                group["default"] = group.get("default") or next(iter(group["deployments"]))
+        self._found.settings |= self._computes_of(groups.values())
+        told = {name: {key: each for key, each in group.items() if each} for name, group in groups.items()}
+        settings |= next(iter(told.values())) if len(told) == 1 else {"endpoints": told}
+
+    def _keep(self, kept: dict[str, dict[str, Any]], file: Description, made: dict[str, Any]) -> None:
+        """By its name, which no other file may have."""
+        name = str(file.says.get("name") or PurePosixPath(file.path).stem)
+        if name in kept:
+            self._fail(file.path, "name", f"is {name!r}, as another file's of its kind")
+        kept[name] = made
+
+    def _computes_of(self, groups: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """`compute` where one is enough: the cluster that was described, or the one that all deployments name."""
+        if len(self._clusters) > 1:
+            return {"computes": self._clusters}
+        if self._clusters:
+            return {"compute": next(iter(self._clusters.values()))}
+        deployments = [each for group in groups for each in (group.get("deployments") or {}).values()]
+        ids = {str(each["compute"]): None for each in deployments if each.get("compute")}
+        if not ids:
+            return {}
+        for each in deployments:
+            if each.get("compute") == next(iter(ids)):
+                del each["compute"]
+        return {"compute": {"id": next(iter(ids))}}
 
     # Each kind: what is taken as it is, what is turned into something else, and nothing more.
 
@@ -152,7 +182,7 @@ class _Converter:
                 "scoring_uri": lambda _: {},
                 "openapi_uri": lambda _: {},
                 "identity": self._endpoint_identity,
-                "defaults": self._defaults,
+                "defaults": lambda value: {"default": value.get("deployment_name")},
             },
         )
 
@@ -160,7 +190,7 @@ class _Converter:
         turned: dict[str, _Turn] = {
             "name": lambda _: {},
             "type": lambda value: {} if value == "model" else self._no("must be model: see deployment_configuration"),
-            "endpoint_name": self._endpoint_name,
+            "endpoint_name": lambda _: {},
             "compute": self._cluster,
             "code_configuration": lambda value: {
                 "code": self._path(file, value.get("code")),
@@ -218,27 +248,12 @@ class _Converter:
             self._no("must be system_assigned: batch endpoints refuse user-assigned identities")
         return {"identity": {"type": "SystemAssigned"}}
 
-    def _defaults(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        if value.get("deployment_name"):
-            self._found.settings["default"] = str(value["deployment_name"])
-        return {}
-
-    def _endpoint_name(self, value: Any) -> dict[str, Any]:
-        endpoint = self._found.settings.setdefault("endpoint", {})
-        if endpoint.setdefault("name", str(value)) != value:
-            self._no(f"is {value!r}, and another file's is {endpoint['name']!r}: a stack file takes one endpoint here")
-        return {}
-
     def _cluster(self, value: Any) -> dict[str, Any]:
-        """The stack's own cluster where its file was given, else one that exists."""
+        """One of the stack's own, by its name where there are several, if its file was given; else one that exists."""
         name = str(value).removeprefix("azureml:")
-        own = self._found.settings.setdefault("compute", {})
-        if name == own.get("name"):
-            return {}
-        id_ = name if name.startswith("/subscriptions/") else f"{self._workspace_id}/computes/{name}"
-        if own.setdefault("id", id_) == id_ and "name" not in own:
-            return {}
-        return {"compute": id_}
+        if name in self._clusters:
+            return {"compute": name} if len(self._clusters) > 1 else {}
+        return {"compute": name if name.startswith("/subscriptions/") else f"{self._workspace_id}/computes/{name}"}
 
     def _model(self, file: Description, value: Any) -> dict[str, Any]:
         described = self._referred("model", file, value)

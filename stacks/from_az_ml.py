@@ -1,6 +1,6 @@
 """`python -m stacks from-az-ml STACK FILE...`: a stack file from the YAML files that `az ml` takes.
 
-FILEs describe a compute cluster, a batch endpoint, its deployments, and, where those name them, environments and
+FILEs describe compute clusters, batch endpoints, their deployments, and, where those name them, environments and
 models, in any order. Writes stacks/Pulumi.STACK.yaml, never over one that is there. Where it lies is set by options, or
 afterwards in the file; `--lab` makes it a stack of the lab. Exit code: 0; 1 where something could not be taken over or
 the settings cannot be as they are, all of it said; 2 where nothing was written.
@@ -17,8 +17,8 @@ import yaml
 from providers.schema import Failure, InvalidSettings
 from stacks import checking
 from stacks.az_ml import Conversion, Description, convert
-from stacks.engine import PROJECT
-from stacks.stack_file import ROOT, stack_files
+from stacks.engine import PROJECT, ROOT
+from stacks.stack_file import stack_files
 
 _PLACE = {
     "subscription_id": "00000000-0000-0000-0000-000000000000",

@@ -12,7 +12,8 @@ from providers.schema import Failure
 from stacks import checking, from_az_ml
 from stacks.az_ml import Conversion, Description, convert
 from stacks.normal_form import normal_form
-from stacks.settings import Settings
+from stacks.settings import Settings, from_config
+from stacks.stack_file import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "az-ml"
@@ -237,14 +238,49 @@ def test_an_endpoint_names_its_default() -> None:
     assert found.settings["default"] == "green"
 
 
+def test_several_endpoints_and_clusters_are_taken_by_name() -> None:
+    scores, nightly = ({"name": name, "auth_mode": "aad_token"} for name in ("scores", "nightly"))
+    cpu, spare = ({"name": name, "size": "STANDARD_DS3_v2"} for name in ("cpu", "spare"))
+    green = {**DEPLOYMENT, "name": "green", "endpoint_name": "nightly", "compute": "azureml:spare"}
+
+    found = converted(scores, nightly, cpu, spare, DEPLOYMENT, green, {**DEPLOYMENT, "name": "red", "compute": "other"})
+
+    assert found.failures == []
+    model = f"{WORKSPACE}/models/mnist/versions/3"
+    assert found.settings == {
+        "computes": {
+            "cpu": {"name": "cpu", "vm_size": "STANDARD_DS3_v2"},
+            "spare": {"name": "spare", "vm_size": "STANDARD_DS3_v2"},
+        },
+        "endpoints": {
+            "scores": {
+                "endpoint": {"name": "scores"},
+                "deployments": {
+                    "blue": {"model": model, "compute": "cpu"},
+                    "red": {"model": model, "compute": f"{WORKSPACE}/computes/other"},
+                },
+            },
+            "nightly": {
+                "endpoint": {"name": "nightly"},
+                "default": "green",
+                "deployments": {"green": {"model": model, "compute": "spare"}},
+            },
+        },
+    }
+    place = {"subscription_id": "s", "resource_group": "g", "workspace": "w", "location": "eastus"}
+    document = {"config": {f"batch-scoring:{name}": value for name, value in {**place, **found.settings}.items()}}
+    assert set(from_config("batch-scoring", configuration(document)).endpoints or ()) == {"scores", "nightly"}
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [
         ([{"name": "x"}], "ml/0.yml: describes none of"),
         ([{"image": "i"}], "files: name no batch deployment: give at least one"),
-        ([DEPLOYMENT, {"auth_mode": "aad_token"}, {"auth_mode": "key"}], "ml/2.yml: is a second endpoint"),
+        ([DEPLOYMENT, {"name": "b", "auth_mode": "aad_token"}], "files: name no deployment of endpoint b"),
+        ([DEPLOYMENT, DEPLOYMENT], "ml/1.yml: name: is 'blue', as another file's of its kind"),
+        ([DEPLOYMENT, {"name": "c", "size": "s"}, {"name": "c", "size": "t"}], "ml/2.yml: name: is 'c', as another"),
         ([DEPLOYMENT, {"name": "a", "auth_mode": "key"}], "ml/1.yml: auth_mode: must be aad_token"),
-        ([DEPLOYMENT, {**DEPLOYMENT, "endpoint_name": "other"}], "ml/1.yml: endpoint_name: is 'other'"),
         ([{**DEPLOYMENT, "type": "pipeline"}], "ml/0.yml: type: must be model"),
         ([{**DEPLOYMENT, "settings": "fast"}], "ml/0.yml: settings: must be a mapping"),
         ([{**DEPLOYMENT, "settings": {"speed": 1}}], "ml/0.yml: settings.speed: has no counterpart here"),
