@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from azure.storage.blob import ContainerClient
 from rich.table import Table
 from rich.text import Text
 
@@ -26,7 +25,7 @@ from providers.aml.outputs import SCORE, outputs_of
 from providers.aml.refusal import Refusal
 from providers.aml.run_history import Reason, Run
 from providers.arm.errors import ArmError
-from providers.blob import Blob, list_blobs
+from providers.blob import Blob, Container, list_blobs
 from providers.blob.errors import translated
 from providers.blob.size import size
 
@@ -43,7 +42,7 @@ class Written:
     """What lies at a job's output."""
 
     uri: str
-    container: ContainerClient
+    container: Container
     location: BlobLocation
     file: Blob | None
     """The output file itself, where the output is one and it is there."""
@@ -142,7 +141,7 @@ def _results(asked: argparse.Namespace, written: Mapping[str, Written], voice: V
             raise Refusal(f"--column: {error}", name="usage") from None
 
 
-def _lines(container: ContainerClient, path: str) -> Iterator[str]:
+def _lines(container: Container, path: str) -> Iterator[str]:
     """The lines of a blob, as they come; of an enormous one the beginning."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
     rest, seen = "", 0

@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from azure.storage.blob import ContainerClient
-
 from providers.aml.submission import Submission, read_note, write_note
 from providers.arm.errors import ArmError
+from providers.blob import Container
 from providers.blob.container import list_folders
 
 HOME = Path(__file__).resolve().parent.parent / ".jobs"
@@ -73,7 +72,7 @@ def finish(submission: Submission, number: int) -> str | None:
     return None
 
 
-def _numbers(container: ContainerClient, prefix: str) -> Iterator[int]:
+def _numbers(container: Container, prefix: str) -> Iterator[int]:
     for folder in list_folders(container, prefix):
         name = folder.removeprefix(prefix).rstrip("/")
         if name.isdigit():

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from azure.storage.blob import ContainerClient
-
-from providers.blob import Blob, BlobError, container, list_blobs
+from providers.blob import Blob, BlobError, Container, container, list_blobs
 
 from .data_asset import data_version
 from .datastore import long_uri, open_located
@@ -52,7 +50,7 @@ def measure(workspace: Workspace, uri: str, *, one_file: bool, limit: int, share
         raise _uncountable(uri, str(error)) from error
 
 
-def _below(opened: ContainerClient, path: str, *, one_file: bool) -> Iterator[Blob]:
+def _below(opened: Container, path: str, *, one_file: bool) -> Iterator[Blob]:
     prefix = path.rstrip("/")
     if one_file:
         return (blob for blob in list_blobs(opened, prefix) if blob.name == prefix)

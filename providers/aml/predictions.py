@@ -12,9 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from azure.storage.blob import ContainerClient
-
-from providers.blob import BlobMissing, delete_below, list_blobs, read_bytes
+from providers.blob import BlobMissing, Container, delete_below, list_blobs, read_bytes
 
 from .submission import Attempt
 
@@ -57,7 +55,7 @@ class Expected:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def examine(container: ContainerClient, attempt: Attempt, expected: Expected) -> dict[str, Any]:
+def examine(container: Container, attempt: Attempt, expected: Expected) -> dict[str, Any]:
     """Rows, sample and the check script's last line; raises Refused when something is not as expected."""
     facts: dict[str, Any] = {}
     written: dict[str, bytes] = {}
@@ -114,7 +112,7 @@ def columns_fault(lines: Sequence[str], columns: int | Sequence[str] | None) -> 
     return 0, _widths_fault(lines, separator, wanted, first=1)
 
 
-def delete(container: ContainerClient, path: str) -> int:
+def delete(container: Container, path: str) -> int:
     """Delete all that a job's attempts wrote; returns how many blobs that were."""
     return delete_below(container, path.rstrip("/") + "/")
 
@@ -160,14 +158,14 @@ def _quoted(line: str) -> str:
     return repr(line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "...")
 
 
-def _content(container: ContainerClient, attempt: Attempt) -> bytes:
+def _content(container: Container, attempt: Attempt) -> bytes:
     try:
         return read_bytes(container, attempt.predictions_path, limit=_LIMIT)
     except BlobMissing:
         raise Refused(f"it wrote no {attempt.predictions_uri}", {}) from None
 
 
-def _all(container: ContainerClient, attempt: Attempt) -> dict[str, bytes]:
+def _all(container: Container, attempt: Attempt) -> dict[str, bytes]:
     """Every file that the job wrote, by its path below the attempt's place."""
     place = f"{attempt.path}/"
     found = [blob for blob in list_blobs(container, place) if not blob.name.startswith(attempt.note(""))]

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from azure.storage.blob import ContainerClient
-
 from providers.arm import Progress
-from providers.blob import BlobMissing, list_blobs, read_dated, read_text
+from providers.blob import BlobMissing, Container, list_blobs, read_dated, read_text
 
 from . import job
 from .datastore import BlobLocation
@@ -29,7 +27,7 @@ class Place:
 
     uri: str
     location: BlobLocation
-    container: ContainerClient
+    container: Container
 
 
 def end_below(
@@ -53,8 +51,19 @@ def end_below(
         if name in spare or not job.cancel(workspace, name):
             continue
         ended.append(name)
-        _wait(workspace, [name], until, lambda left: progress(f"cancelling {', '.join(left)}"))
+        _wait(workspace, [name], until, _cancelling(progress))
     return ended
+
+
+def end(workspace: Workspace, name: str, *, within: float, progress: Progress) -> bool:
+    """Cancel one job, and wait for its end, at most `within` seconds; False where it still runs then."""
+    if not job.cancel(workspace, name):
+        return True
+    return not _wait(workspace, [name], time.monotonic() + within, _cancelling(progress))
+
+
+def _cancelling(progress: Progress) -> Callable[[Sequence[str]], None]:
+    return lambda left: progress(f"cancelling {', '.join(left)}")
 
 
 def wait_for_others(

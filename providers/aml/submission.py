@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from azure.storage.blob import ContainerClient
-
 from providers.arm import Progress
 from providers.arm.errors import ArmError, BadAnswer
-from providers.blob import BlobMissing, Dated, delete_blob, put_if_absent, read_dated, read_text
+from providers.blob import BlobMissing, Container, Dated, delete_blob, put_if_absent, read_dated, read_text
 
 from .datastore import BlobLocation
 from .job import created_of
@@ -98,7 +96,7 @@ class Submission:
     base_uri: str
     base: BlobLocation
     output_file_name: str
-    container: ContainerClient
+    container: Container
     """That of `base`."""
     outputs: Mapping[str, Output] = field(default_factory=lambda: {SCORE: Output("UriFile")})
     mark: str = ""

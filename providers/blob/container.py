@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError
 from azure.core.pipeline.transport import HttpTransport, RequestsTransport
 from azure.storage.blob import BlobPrefix, ContainerClient, ExponentialRetry
 from requests.adapters import HTTPAdapter
@@ -163,7 +163,7 @@ def _transport(account_url: str) -> HttpTransport[Any, Any]:
     return made
 
 
-def list_blobs(container: ContainerClient, prefix: str) -> Iterator[Blob]:
+def list_blobs(container: Container, prefix: str) -> Iterator[Blob]:
     """Every blob whose name begins with `prefix`, in order of name."""
     with translated("list blobs", _where(container, prefix)):
         for item in container.list_blobs(name_starts_with=prefix, include=["metadata"]):
@@ -181,7 +181,7 @@ def list_blobs(container: ContainerClient, prefix: str) -> Iterator[Blob]:
             )
 
 
-def list_folders(container: ContainerClient, prefix: str) -> Iterator[str]:
+def list_folders(container: Container, prefix: str) -> Iterator[str]:
     """The folders directly below `prefix`, which ends with a slash; each ends with one, too."""
     with translated("list blobs", _where(container, prefix)):
         for item in container.walk_blobs(name_starts_with=prefix, delimiter="/"):
@@ -189,7 +189,7 @@ def list_folders(container: ContainerClient, prefix: str) -> Iterator[str]:
                 yield item.name
 
 
-def read_bytes(container: ContainerClient, path: str, limit: int) -> bytes:
+def read_bytes(container: Container, path: str, limit: int) -> bytes:
     """A blob's whole content. Raises BlobMissing, and BlobError when it has more than `limit` bytes."""
     with translated("read blob", _where(container, path)):
         download = container.download_blob(path, max_concurrency=1)
@@ -198,7 +198,7 @@ def read_bytes(container: ContainerClient, path: str, limit: int) -> bytes:
         return download.readall()
 
 
-def read_dated(container: ContainerClient, path: str, limit: int) -> Dated:
+def read_dated(container: Container, path: str, limit: int) -> Dated:
     """As `read_text`, with when it was written. Raises as `read_bytes`."""
     dates: list[datetime | None] = []
 
@@ -216,12 +216,12 @@ def read_dated(container: ContainerClient, path: str, limit: int) -> Dated:
     return Dated(text, modified.timestamp(), max(0.0, (now - modified).total_seconds()))
 
 
-def read_text(container: ContainerClient, path: str, limit: int) -> str:
+def read_text(container: Container, path: str, limit: int) -> str:
     """As `read_bytes`, as UTF-8 with a replacement sign for what is not."""
     return read_bytes(container, path, limit).decode("utf-8-sig", errors="replace")
 
 
-def put_if_absent(container: ContainerClient, path: str, content: bytes) -> bool:
+def put_if_absent(container: Container, path: str, content: bytes) -> bool:
     """Write a blob unless there is one of that name; whether it was written."""
     with translated("write blob", _where(container, path)):
         try:
@@ -231,17 +231,13 @@ def put_if_absent(container: ContainerClient, path: str, content: bytes) -> bool
         return True
 
 
-def delete_blob(container: ContainerClient, path: str) -> bool:
+def delete_blob(container: Container, path: str) -> bool:
     """Delete a blob with its snapshots; False when there was none."""
     with translated("delete blob", _where(container, path)):
-        try:
-            container.delete_blob(path, delete_snapshots="include")
-        except ResourceNotFoundError:
-            return False
-        return True
+        return container.writes.delete(path)
 
 
-def delete_below(container: ContainerClient, prefix: str) -> int:
+def delete_below(container: Container, prefix: str) -> int:
     """Delete every blob below `prefix`, which ends with a slash; how many there were. Absence is success."""
     if not prefix.endswith("/") or not prefix.strip("/"):
         raise ValueError(f"prefix: must be a folder and end with a slash, got {prefix!r}")
@@ -250,11 +246,11 @@ def delete_below(container: ContainerClient, prefix: str) -> int:
         return sum(pool.map(lambda name: delete_blob(container, name), names))
 
 
-def _too_large(container: ContainerClient, path: str, size: int, limit: int) -> BlobError:
+def _too_large(container: Container, path: str, size: int, limit: int) -> BlobError:
     return BlobError(
         f"read blob: it has {size} bytes, more than {limit}", code="TooLarge", arm_id=_where(container, path)
     )
 
 
-def _where(container: ContainerClient, path: str) -> str:
+def _where(container: Container, path: str) -> str:
     return f"{container.url.split('?', maxsplit=1)[0]}/{path}"

@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.storage.blob import ContainerClient
 
-from .container import BLOCK, Blob
+from .container import BLOCK, Blob, Container
 from .errors import BlobError, translated
 from .folder import FolderError
 
@@ -81,7 +80,7 @@ def plan(wanted: Sequence[Wanted]) -> Plan:
 
 
 def download(
-    container: ContainerClient,
+    container: Container,
     wanted: Sequence[Wanted],
     *,
     received: Received = lambda _count, _whole: None,
@@ -112,7 +111,7 @@ def download(
 
 
 class _Fetching:
-    def __init__(self, container: ContainerClient, received: Received, overwrite: bool) -> None:
+    def __init__(self, container: Container, received: Received, overwrite: bool) -> None:
         self._container = container
         self._received = received
         self._overwrite = overwrite

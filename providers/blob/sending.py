@@ -16,7 +16,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient
 
-from .container import BLOCK, Blob, Container, list_blobs
+from .container import BLOCK, Blob, Container, delete_blob, list_blobs
 from .errors import BlobError, translated
 from .folder import FileEntry, changed, local_file
 from .pace import Pace
@@ -189,7 +189,7 @@ class Sending:
         ]
         for entry, blob in wrong:
             if blob:
-                self._container.writes.delete(blob.name)
+                delete_blob(self._container, blob.name)
             self.tally.take_back(entry)
         return [entry for entry, _ in wrong]
 

@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from azure.storage.blob import ContainerClient
-
 from .container import Blob, Container, delete_below, delete_blob, list_blobs, put_if_absent, read_bytes
 from .digests import Digests
 from .errors import BlobError, BlobMissing, translated
@@ -85,7 +83,7 @@ def upload(
     return Uploaded(len(entries), sending.tally.sent, sending.tally.copied)
 
 
-def exists(container: ContainerClient, prefix: str, digest: str) -> bool:
+def exists(container: Container, prefix: str, digest: str) -> bool:
     """Whether a whole upload of the folder with that digest lies at `prefix`, by its manifest."""
     try:
         return _digest_of(read_bytes(container, manifest_of(prefix), _MANIFEST_LIMIT)) == digest
@@ -93,7 +91,7 @@ def exists(container: ContainerClient, prefix: str, digest: str) -> bool:
         return False
 
 
-def recorded(container: ContainerClient, prefix: str) -> tuple[FileEntry, ...] | None:
+def recorded(container: Container, prefix: str) -> tuple[FileEntry, ...] | None:
     """The files of the whole upload at `prefix`, by its manifest; None where there is none, or none of ours."""
     try:
         document = json.loads(read_bytes(container, manifest_of(prefix), _MANIFEST_LIMIT))
@@ -135,7 +133,7 @@ def _is_there(entry: FileEntry, blob: Blob | None) -> bool:
     return blob is not None and (blob.size, blob.sha256) == (entry.size, entry.sha256)
 
 
-def _earlier(container: ContainerClient, prefix: str, missing: list[FileEntry]) -> dict[str, str]:
+def _earlier(container: Container, prefix: str, missing: list[FileEntry]) -> dict[str, str]:
     """sha256 -> name of a blob that holds it, out of the newest whole uploads of the same name."""
     own = manifest_of(prefix)
     folder = own.rpartition("/")[0] + "/"
@@ -164,7 +162,7 @@ def _earlier(container: ContainerClient, prefix: str, missing: list[FileEntry]) 
     return found
 
 
-def _commit(container: ContainerClient, path: str, root: str, entries: tuple[FileEntry, ...]) -> None:
+def _commit(container: Container, path: str, root: str, entries: tuple[FileEntry, ...]) -> None:
     document = {
         "version": 1,
         "digest": digest(entries),

@@ -27,6 +27,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 
 Hook = Callable[..., None]
 """Called with `response`, or None for it, before a request is sent once more."""
+_ABSENT = {(404, "BlobNotFound"), (404, "ContainerNotFound")}
 _UNMET = {(409, "BlobAlreadyExists"), (412, "ConditionNotMet")}
 
 
@@ -87,9 +88,9 @@ class Writes:
         )
 
     def delete(self, name: str) -> bool:
-        """Delete a blob with its snapshots; False when there was none."""
+        """Delete a blob with its snapshots; False when there was none, or no container."""
         answer = self._send("DELETE", name, {"x-ms-delete-snapshots": "include"}, None, None)
-        if answer.status_code == 404 and answer.headers.get("x-ms-error-code") == "BlobNotFound":
+        if (answer.status_code, answer.headers.get("x-ms-error-code")) in _ABSENT:
             return False
         _expect(answer, 202)
         return True

@@ -118,6 +118,23 @@ def test_deleting_what_is_absent_is_success(service: BlobService) -> None:
     assert [delete_blob(service.open(), "a"), delete_blob(service.open(), "a")] == [True, False]
 
 
+def test_deleting_where_no_container_is_is_success(service: BlobService) -> None:
+    service.fault = lambda what, _: refusal(404, "ContainerNotFound") if what == "delete" else None
+
+    assert not delete_blob(service.open(), "a")
+
+
+def test_a_deletion_that_is_refused_says_what_and_where(service: BlobService) -> None:
+    service.put("data/a", b"")
+    service.fault = lambda what, _: refusal(403, "AuthorizationPermissionMismatch") if what == "delete" else None
+
+    with pytest.raises(BlobError, match="delete blob") as refused:
+        delete_blob(service.open(), "a")
+
+    assert (refused.value.status, refused.value.code) == (403, "AuthorizationPermissionMismatch")
+    assert refused.value.arm_id == "https://labstore.blob.core.windows.net/data/a"
+
+
 @pytest.mark.parametrize("prefix", ["", "/", "a"])
 def test_only_folders_can_be_deleted_below(service: BlobService, prefix: str) -> None:
     service.put("data/a", b"")

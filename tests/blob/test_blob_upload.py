@@ -169,6 +169,17 @@ def test_a_copy_of_what_is_not_what_its_manifest_says_is_sent_instead(service: B
     assert service.contents()[f"{place(after)}b"] == b"two"
 
 
+def test_a_wrong_copy_that_may_not_be_deleted_is_a_blob_error(service: BlobService, root: Path) -> None:
+    before = scan(root)
+    send(service, before)
+    service.put(f"data/{place(before)}b", b"bad", sha256="0")
+    fill(root, a=b"changed")
+    service.fault = lambda what, _: refusal(403, "AuthorizationPermissionMismatch") if what == "delete" else None
+
+    with pytest.raises(BlobError, match="delete blob"):
+        send(service, scan(root))
+
+
 def test_copies_are_looked_at_with_one_listing_for_all(service: BlobService, tmp_path: Path) -> None:
     root = fill(tmp_path / "code", **{f"f{number}": bytes([number]) for number in range(20)})
     send(service, scan(root))
