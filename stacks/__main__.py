@@ -24,20 +24,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from stacks import cut_short, teardown
 from stacks.engine import (
     IN_LAB,
-    PROJECT,
     ROOT,
     CannotRun,
     Engine,
     as_written,
     choose,
+    home_of,
     locked_by,
     prepare,
     refuse_local_state,
@@ -83,14 +83,8 @@ _NOT_ALL = ("--preview-only", "--target", "-t", "--exclude", "--exclude-protecte
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["check"]:
-        return _check_files(arguments[1:])
-    if arguments[:1] == ["promote"]:
-        return _promote(arguments[1:])
-    if arguments[:1] == ["from-az-ml"]:
-        from stacks import from_az_ml
-
-        return from_az_ml.main(arguments[1:])
+    if arguments and (about_files := _about_files(arguments[0])):
+        return about_files(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m stacks", description="Run a Pulumi verb on a stack.")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("stack")
@@ -117,6 +111,23 @@ def main(arguments: list[str]) -> int:
         return 2
 
 
+def _about_files(verb: str) -> Callable[[list[str]], int] | None:
+    """What does a verb about stack files; None for any other."""
+    if verb == "check":
+        from stacks import check
+
+        return check.main
+    if verb == "promote":
+        from stacks import promote
+
+        return lambda arguments: promote.main(arguments, os.environ)
+    if verb == "from-az-ml":
+        from stacks import from_az_ml
+
+        return from_az_ml.main
+    return None
+
+
 def _run_verb(engine: Engine, asked: argparse.Namespace, options: list[str]) -> int:
     verb, stack = asked.verb, asked.stack
     if verb not in ("output", "export"):
@@ -133,7 +144,7 @@ def _run_verb(engine: Engine, asked: argparse.Namespace, options: list[str]) -> 
     if verb == "take":
         return _take(engine, stack, options)
     if verb == "prune":
-        return _prune(engine, stack)
+        return _beside_the_cloud("stacks.pruning", engine, stack, read_state(engine, stack), options)
     whole = verb == "destroy" and not any(each.partition("=")[0] in _NOT_ALL for each in options)
     before = read_state(engine, stack) if whole else None
     if before and before.protected:
@@ -141,10 +152,10 @@ def _run_verb(engine: Engine, asked: argparse.Namespace, options: list[str]) -> 
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events.jsonl"
         logged = ("--event-log", str(events)) if verb in ("up", "destroy") else ()
-        note = cut_short.note_of(stack, cut_short.home(os.environ, ROOT))
-        if cut_short.options(verb, note):
+        note = cut_short.note_of(stack, home_of(os.environ))
+        if first := cut_short.options(verb, note):
             print("the last destroy of this stack did not end well: looking first at what is left", flush=True)
-            options += cut_short.options(verb, note)
+            options += first
         if why := cut_short.begin(verb, note):
             print(why, file=sys.stderr)
         code = _run([*_command(engine, verb, stack, options), *logged], engine)
@@ -210,12 +221,17 @@ def _nobody(stack: str) -> Engine:
 
 
 def _look_for_leftovers(engine: Engine, stack: str, state: State | None, options: list[str]) -> int:
+    return _beside_the_cloud("stacks.leftovers", engine, stack, state, options)
+
+
+def _beside_the_cloud(module: str, engine: Engine, stack: str, state: State | None, options: list[str]) -> int:
+    """Run what looks at the cloud beside the state, where the stack's cloud is."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "state.json"
         file.write_text(json.dumps(state.deployment if state else None), encoding="utf-8")
         within = IN_LAB if engine.options else ()
         given = ("--settings", str(engine.settings), "--state", str(file))
-        return _run([*within, sys.executable, "-m", "stacks.leftovers", stack, *given, *options], engine)
+        return _run([*within, sys.executable, "-m", module, stack, *given, *options], engine)
 
 
 def _readable(stack: str) -> bool:
@@ -225,93 +241,6 @@ def _readable(stack: str) -> bool:
     except (CannotRun, OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
         return False
     return True
-
-
-def _check_files(arguments: list[str]) -> int:
-    from stacks import checking
-    from stacks.stack_file import stack_files
-
-    parser = argparse.ArgumentParser(
-        prog="python -m stacks check", description="Look for what is wrong in stack files, without asking anybody."
-    )
-    parser.add_argument("stacks", metavar="STACK", nargs="*", help="by default all")
-    stacks: list[str] = parser.parse_args(arguments).stacks
-    files = stack_files()
-    unknown = [stack for stack in stacks if stack not in files]
-    if unknown:
-        print(f"error: there is no stack {', '.join(unknown)}; stacks here: {', '.join(files)}", file=sys.stderr)
-        return 2
-    found = checking.check({stack: path for stack, path in files.items() if not stacks or stack in stacks})
-    for stack, failures in found.items():
-        for failure in failures:
-            print(f"{files[stack].relative_to(ROOT)}: {failure}", file=sys.stderr)
-    wrong = sum(map(len, found.values()))
-    print(f"{len(found)} stack files, {wrong or 'nothing'} wrong: {', '.join(found)}")
-    return 1 if wrong else 0
-
-
-def _promote(arguments: list[str]) -> int:
-    from providers.schema import InvalidSettings
-    from stacks import checking, promotion
-
-    parser = argparse.ArgumentParser(
-        prog="python -m stacks promote", description="Write what one stack has tested into the file of another one."
-    )
-    parser.add_argument("source", metavar="FROM", help="the stack whose smoke job has passed")
-    parser.add_argument("target", metavar="TO", help="the stack whose file is changed; nothing is deployed")
-    parser.add_argument("--endpoint", help="the only one to promote, by its name in the stack files; by default all")
-    parser.add_argument("--deployment", help="name of the deployment in TO's file; by default as in FROM's")
-    asked = parser.parse_args(arguments)
-    try:
-        engine = choose(asked.source, os.environ)
-        state = _state(engine, asked.source)
-        file = stack_file(asked.target)
-        placement = checking.settings_of(file).placement(PROJECT, asked.target)
-        found = promotion.passed(asked.source, state, asked.endpoint)
-        if asked.deployment and len(found) > 1:
-            raise promotion.CannotPromote("--deployment is about one endpoint; say which, --endpoint NAME")
-        before = after = file.read_text(encoding="utf-8")
-        for each in found:
-            promotion.refuse_elsewhere(each, placement.workspace_id, asked.target)
-            promotion.refuse_what_would_vanish(asked.source, state, each)
-            after = promotion.promoted(after, asked.deployment or each.setting, each)
-        if after != before:
-            file.write_text(after, encoding="utf-8")
-    except (CannotRun, promotion.CannotPromote) as reason:
-        print(f"error: {reason}", file=sys.stderr)
-        return 2
-    except InvalidSettings as invalid:
-        print(f"error: stacks/Pulumi.{asked.target}.yaml has settings that cannot be:\n{invalid}", file=sys.stderr)
-        return 2
-    for each in found:
-        print(f"{each.deployment} of stack {asked.source}, on which job {each.job} has passed:")
-        for asset in each.assets:
-            print(f"  {asset}")
-    name, changed = file.relative_to(ROOT), after != before
-    print(
-        f"{name} names them now: review, commit, `make up STACK={asked.target}`" if changed else f"{name}: so already"
-    )
-    return 0
-
-
-def _prune(engine: Engine, stack: str) -> int:
-    """Delete what the stack has kept for others and nobody uses."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "state.json"
-        path.write_text(json.dumps(_state(engine, stack)), encoding="utf-8")
-        within = IN_LAB if engine.options else ()
-        return _run([*within, sys.executable, "-m", "stacks.pruning", stack, str(path)], engine)
-
-
-def _state(engine: Engine, stack: str) -> dict[str, Any]:
-    """A stack's exported state."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "state.json"
-        if engine.options:
-            prepare(engine, stack)
-        _done(_run(_command(engine, "export", stack, ["--file", str(path)]), engine), "read")
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
 
 
 def _command(engine: Engine, verb: str, stack: str, options: list[str]) -> list[str]:
@@ -348,9 +277,9 @@ def _take(engine: Engine, stack: str, options: list[str]) -> int:
     return _run(_command(engine, "refresh", stack, []), engine)
 
 
-def _done(code: int, what: str = "changed") -> None:
+def _done(code: int) -> None:
     if code != 0:
-        raise CannotRun(f"the state could not be {what}; the engine's words are above")
+        raise CannotRun("the state could not be changed; the engine's words are above")
 
 
 def _beside_state(engine: Engine) -> tuple[str, ...]:

@@ -4,12 +4,11 @@ What a kind of this project knows to delete, it deletes: an endpoint's own jobs 
 serves is not touched, a workspace and a vault are purged.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from providers import arm
-from providers.aml import job
+from providers.aml import job, running
 from providers.aml.datastore import datastore_uri, find, open_container
 from providers.aml.refusal import Refusal
 from providers.aml.workspace import Workspace
@@ -45,7 +44,7 @@ def clear(where: Where, things: list[Thing], say: Callable[[str], None]) -> dict
     failed = {}
     for each in things:
         try:
-            _delete(where, arm.client(where.cloud), each)
+            _delete(where, arm.client(where.cloud), each, say)
         except (ArmError, Refusal) as error:
             failed[each.id] = told(error)
         else:
@@ -53,12 +52,12 @@ def clear(where: Where, things: list[Thing], say: Callable[[str], None]) -> dict
     return failed
 
 
-def _delete(where: Where, client: ArmClient, thing: Thing) -> None:
+def _delete(where: Where, client: ArmClient, thing: Thing, say: Callable[[str], None]) -> None:
     _refuse_strangers(where, client, thing)
     if (kind := thing.kind.lower()) in _KINDS:
         _KINDS[kind]().delete(thing.id, _props(where, thing))
     elif thing.kind == "job":
-        _end(Workspace(client, where.workspace_id, where.api_version), thing.id.rpartition("/")[2])
+        _end(Workspace(client, where.workspace_id, where.api_version), thing.id.rpartition("/")[2], say)
     elif thing.kind in ("upload", "outputs"):
         _delete_blobs(where, client, thing)
     elif thing.kind == "role assignment":
@@ -87,18 +86,13 @@ def _props(where: Where, thing: Thing) -> Mapping[str, Any]:
     }
 
 
-def _end(workspace: Workspace, name: str) -> None:
+def _end(workspace: Workspace, name: str, say: Callable[[str], None]) -> None:
     """Cancel a job, and wait for its end."""
-    job.cancel(workspace, name)
-    until = time.monotonic() + _DEADLINE
-    pause = 0.5
-    while (status := job.status(workspace, name)) not in (*job.ENDED, "NotStarted"):
-        if time.monotonic() > until:
-            raise Refusal(
-                f"job {name} is {status} still, {_DEADLINE:.0f} s after it was cancelled", name="cancellation-not-ended"
-            )
-        time.sleep(pause)
-        pause = min(10.0, pause * 1.5)
+    if not running.end(workspace, name, within=_DEADLINE, progress=say):
+        raise Refusal(
+            f"job {name} is {job.status(workspace, name)} still, {_DEADLINE:.0f} s after it was cancelled",
+            name="cancellation-not-ended",
+        )
 
 
 def _delete_blobs(where: Where, client: ArmClient, thing: Thing) -> None:

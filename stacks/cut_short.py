@@ -6,7 +6,6 @@ that, or the cloud did, the state has what is gone; an engine that is not told t
 On another machine nobody has the note; there `make refresh` does the same.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 _REFRESHES = ("up", "preview")
@@ -38,8 +37,3 @@ def end(verb: str, note: Path, code: int) -> None:
     """After a run: one that ended well has made the state true again."""
     if code == 0 and verb in ("up", "refresh", "destroy"):
         note.unlink(missing_ok=True)
-
-
-def home(environ: Mapping[str, str], root: Path) -> Path:
-    """Where this checkout keeps what git does not have."""
-    return Path(environ.get("LAB_HOME") or root / ".lab")

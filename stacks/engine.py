@@ -65,7 +65,7 @@ def settings_file(stack: str, environ: Mapping[str, str], *, ending: bool = Fals
     To end a stack (`ending`) whose file is gone or is no YAML, what the last run in the lab kept of it does as well:
     what is to be deleted stands in the state. Raises CannotRun when there is neither.
     """
-    kept = _home(environ) / "project" / f"Pulumi.{stack}.yaml"
+    kept = home_of(environ) / "project" / f"Pulumi.{stack}.yaml"
     try:
         path = stack_file(stack)
         if ending:
@@ -115,12 +115,13 @@ def choose(stack: str, environ: Mapping[str, str], *, ending: bool = False) -> E
     return _lab_engine(file, environ, embedded, str(found), why)
 
 
-def _home(environ: Mapping[str, str]) -> Path:
+def home_of(environ: Mapping[str, str]) -> Path:
+    """Where this checkout keeps what git does not have: the lab, and what runs of this machine note."""
     return Path(environ.get("LAB_HOME") or ROOT / ".lab")
 
 
 def _lab_engine(file: Path, environ: Mapping[str, str], embedded: bool, pulumi: str, why: str) -> Engine:
-    home = _home(environ)
+    home = home_of(environ)
     state, project = home / "pulumi", home / "project"
     for folder in (state, project):
         folder.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,7 @@ class Search:
     _used: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """Folded id of an asset or compute -> deployments that need it."""
     _made: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Place of a version's content -> the version's marker and id."""
+    """Id of a version -> place of its content, and its marker, empty for somebody else's."""
     _endpoints: dict[str, str] = field(default_factory=dict)
     _stranger: bool = False
 
@@ -228,10 +228,10 @@ class Search:
             for each in versions:
                 if marker := self._ours(tag_of(each)):
                     self._add(Thing(id=str(each["id"]), kind=kind, marker=marker))
-                    properties = each["properties"]
-                    place = properties.get("codeUri") or properties.get("modelUri") or properties.get("dataUri")
-                    if place:
-                        self._made[str(place)] = (marker, str(each["id"]))
+                properties = each["properties"]
+                place = properties.get("codeUri") or properties.get("modelUri") or properties.get("dataUri")
+                if place:
+                    self._made[str(each["id"])] = (str(place), marker)
 
     def _computes(self) -> None:
         for each in self._list(f"{self.where.workspace_id}/computes"):
@@ -240,7 +240,7 @@ class Search:
 
     def _in_use(self, thing: Thing) -> Thing:
         """With the deployments that need it."""
-        return replace(thing, used_by=tuple(self._used.get(folded(thing.id).lower(), ())))
+        return replace(thing, used_by=(*thing.used_by, *self._used.get(folded(thing.id).lower(), ())))
 
     # Blobs
 

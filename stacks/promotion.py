@@ -1,10 +1,10 @@
 """What one stack has tested, another one gets: ids of assets, out of the state of one into the file of the other.
 
-Pure: a state document and texts in, a text out. `python -m stacks promote FROM TO` (stacks/__main__.py) does the rest.
+Pure: a state and texts in, a text out. `python -m stacks promote FROM TO` (stacks/promote.py) does the rest.
 Only the lines of the deployment that name an asset change; comments, order and all other settings stay as they are.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from providers.arm.ids import folded
 from stacks.engine import PROJECT
+from stacks.state import State
 
 _OWN = "pulumi-python:dynamic/azureml:"
 _REGISTRY = "azureml://registries/"
@@ -42,17 +43,16 @@ class Passed:
         return [each for each in (self.code, self.model, self.environment) if each]
 
 
-def passed(stack: str, state: Mapping[str, Any], endpoint: str | None = None) -> list[Passed]:
-    """What the stack's smoke jobs have passed on, out of its exported state: of each endpoint, or of the one named.
+def passed(stack: str, state: State, endpoint: str | None = None) -> list[Passed]:
+    """What the stack's smoke jobs have passed on, out of its state: of each endpoint, or of the one named.
 
     Raises CannotPromote: nothing is deployed, the last run did not end well, or no job has passed on a default.
     """
-    deployment = state.get("deployment") or {}
-    resources = list(deployment.get("resources") or [])
+    resources = state.resources
     if _last(resources, "DefaultDeployment") is None:
         raise CannotPromote(f"stack {stack} has no default deployment, so nothing of it was tested; `make up` first")
     broken = [each for each in resources if each.get("initErrors") or (each.get("outputs") or {}).get("unfinished")]
-    if broken or deployment.get("pending_operations"):
+    if broken or state.pending:
         raise CannotPromote(f"the last run of stack {stack} did not end well; `make up STACK={stack}` first")
     endpoints = _endpoints(resources)
     if endpoint is not None and endpoint not in endpoints:
@@ -65,7 +65,7 @@ def passed(stack: str, state: Mapping[str, Any], endpoint: str | None = None) ->
     ]
 
 
-def _passed(where: str, resources: list[Any], name: str, told: Mapping[str, Any]) -> Passed:
+def _passed(where: str, resources: Sequence[Any], name: str, told: Mapping[str, Any]) -> Passed:
     """Of one endpoint; `where` is what errors call it, `told` what the stack's outputs say of it."""
     of_it = {"endpoint_id": folded(str(told["endpoint_id"]))} if told.get("endpoint_id") else {}
     default = _last(resources, "DefaultDeployment", **of_it)
@@ -96,10 +96,10 @@ def _passed(where: str, resources: list[Any], name: str, told: Mapping[str, Any]
     )
 
 
-def refuse_what_would_vanish(stack: str, state: Mapping[str, Any], found: Passed) -> None:
+def refuse_what_would_vanish(stack: str, state: State, found: Passed) -> None:
     """Raise CannotPromote where the next `up` of the stack, or its destroy, would delete what another stack uses."""
     wanted = {folded(each) for each in found.assets}
-    for each in (state.get("deployment") or {}).get("resources") or []:
+    for each in state.resources:
         if folded(str(each.get("id") or "")) in wanted and not each.get("retainOnDelete"):
             raise CannotPromote(
                 f"stack {stack} deletes {each['id']} when it has something newer. Set `{PROJECT}:keep_assets: true` in "
@@ -199,7 +199,7 @@ def _pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
         yield from ((str(key.value), value) for key, value in node.value)
 
 
-def _last(resources: list[Any], kind: str, **outputs: str) -> Any:
+def _last(resources: Sequence[Any], kind: str, **outputs: str) -> Any:
     """The newest resource of a kind that is not on its way out, with these outputs."""
     found = None
     for each in resources:
@@ -213,7 +213,7 @@ def _last(resources: list[Any], kind: str, **outputs: str) -> Any:
     return found
 
 
-def _endpoints(resources: list[Any]) -> dict[str, Mapping[str, Any]]:
+def _endpoints(resources: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
     """Name in the stack file -> what the stack's outputs tell of the endpoint (components/batch_scoring.py)."""
     told = next((each.get("outputs") or {} for each in resources if each["type"] == "pulumi:pulumi:Stack"), {})
     return dict(told.get("endpoints") or {PROJECT: told})

@@ -27,7 +27,7 @@ class Thing:
     within: str = ""
     """Id of what it goes with, for what is part of something."""
     used_by: tuple[str, ...] = ()
-    """Ids of deployments that need it, whosoever they are."""
+    """Ids of deployments that need it, whosoever they are; of blobs, of a version of somebody else's made of them."""
     content_of: str = ""
     """Id of the version that is made of these blobs."""
     location: str = ""
@@ -218,13 +218,15 @@ def assigned(
 ) -> Iterator[Thing]:
     """Blobs with the marker of what is made of them.
 
-    `made`: datastore uri or url of a version's content -> its marker and id. `endpoints`: name -> marker, for the
-    outputs of its jobs.
+    `made`: id of a version -> datastore uri or url of its content, and its marker, empty for somebody else's.
+    `endpoints`: name -> marker, for the outputs of its jobs.
     """
     for each in blobs:
         if each.kind == "outputs":
             yield replace(each, marker=endpoints.get(each.id.rstrip("/").rpartition("/")[2], PATH))
             continue
         path = "/".join(each.id.rstrip("/").split("/")[-4:])
-        marker, version = next((of_it for place, of_it in made.items() if f"/{path}/" in f"{place}/"), (PATH, ""))
-        yield replace(each, marker=marker, content_of=version)
+        of_it = {id_: marker for id_, (place, marker) in made.items() if f"/{path}/" in f"{place}/"}
+        version, marker = next((one for one in of_it.items() if one[1]), ("", PATH))
+        others = tuple(id_ for id_, whose in of_it.items() if not whose)
+        yield replace(each, marker=marker, content_of=version, used_by=others)

@@ -8,9 +8,8 @@ from typing import Any
 import yaml
 
 from providers.schema import Failure, InvalidSettings
-from stacks.engine import PROJECT
+from stacks.engine import PROJECT, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 TOP = ("config", "secretsprovider", "encryptionsalt", "encryptedkey", "environment")
 """What Pulumi knows at the top of a stack file."""
 FOREIGN = ("azure-native", "pulumi")

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from stacks.cut_short import begin, end, home, note_of, options
+from stacks.cut_short import begin, end, note_of, options
+from stacks.engine import home_of
 
 
 def test_a_destroy_that_fails_makes_the_next_up_and_preview_refresh(tmp_path: Path) -> None:
-    note = note_of("lab", home({}, tmp_path))
+    note = note_of("lab", tmp_path)
 
     begin("destroy", note)
     end("destroy", note, 255)
@@ -16,12 +17,12 @@ def test_a_destroy_that_fails_makes_the_next_up_and_preview_refresh(tmp_path: Pa
     assert options("preview", note) == ("--refresh",)
     assert options("up", note) == ("--refresh",)
     assert options("destroy", note) == options("refresh", note) == ()
-    assert options("up", note_of("other", home({}, tmp_path))) == ()
+    assert options("up", note_of("other", tmp_path)) == ()
 
 
 @pytest.mark.parametrize("verb", ["destroy", "up", "refresh"])
 def test_a_run_that_ends_well_has_made_the_state_true_again(tmp_path: Path, verb: str) -> None:
-    note = note_of("lab", home({"LAB_HOME": str(tmp_path / "home")}, tmp_path))
+    note = note_of("lab", home_of({"LAB_HOME": str(tmp_path / "home")}))
     begin("destroy", note)
 
     end("preview", note, 0)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from stacks.promotion import CannotPromote, Passed, passed, promoted, refuse_elsewhere, refuse_what_would_vanish
+from stacks.state import State
 
 WS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 ENDPOINT = f"{WS}/batchEndpoints/e"
@@ -115,7 +116,7 @@ def test_a_file_that_cannot_be_promoted_to_is_refused(text: str, said: str) -> N
 
 
 def test_what_was_tested_is_read_from_the_state() -> None:
-    assert passed("staging", state()) == [FOUND]
+    assert passed("staging", State(state()["deployment"])) == [FOUND]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_what_was_tested_is_read_from_the_state() -> None:
 )
 def test_what_no_job_has_passed_on_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(CannotPromote, match=said):
-        passed("staging", state(**changes))
+        passed("staging", State(state(**changes)["deployment"]))
 
 
 def test_a_job_that_is_on_its_way_out_counts_no_more() -> None:
@@ -141,16 +142,16 @@ def test_a_job_that_is_on_its_way_out_counts_no_more() -> None:
     document["deployment"]["resources"][-1]["delete"] = True
 
     with pytest.raises(CannotPromote, match="no smoke job"):
-        passed("staging", document)
+        passed("staging", State(document["deployment"]))
 
 
 def test_an_asset_that_its_stack_would_delete_is_refused() -> None:
     document = state()
-    refuse_what_would_vanish("staging", document, FOUND)
+    refuse_what_would_vanish("staging", State(document["deployment"]), FOUND)
     document["deployment"]["resources"].append(own("CodeVersion", CODE.replace("resourceGroups", "resourcegroups")))
 
     with pytest.raises(CannotPromote, match=r"Set `batch-scoring:keep_assets: true`"):
-        refuse_what_would_vanish("staging", document, FOUND)
+        refuse_what_would_vanish("staging", State(document["deployment"]), FOUND)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +195,10 @@ NIGHTLY = Passed("nightly", "blue", "digits-abc", "batchjob-2", CODE, "score.py"
 
 
 def test_of_several_endpoints_all_are_promoted_or_the_one_that_is_named() -> None:
-    assert passed("staging", two_endpoints()) == [FOUND, NIGHTLY]
-    assert passed("staging", two_endpoints(), "nightly") == [NIGHTLY]
+    assert passed("staging", State(two_endpoints()["deployment"])) == [FOUND, NIGHTLY]
+    assert passed("staging", State(two_endpoints()["deployment"]), "nightly") == [NIGHTLY]
     with pytest.raises(CannotPromote, match="has no endpoint 'daily'; it has batch-scoring, nightly"):
-        passed("staging", two_endpoints(), "daily")
+        passed("staging", State(two_endpoints()["deployment"]), "daily")
 
 
 def test_an_endpoint_on_which_no_job_has_passed_keeps_all_from_being_promoted() -> None:
@@ -205,8 +206,8 @@ def test_an_endpoint_on_which_no_job_has_passed_keeps_all_from_being_promoted() 
     document["deployment"]["resources"][-1]["outputs"]["verdict"] = "failed"
 
     with pytest.raises(CannotPromote, match="stack staging, endpoint nightly: no smoke job has passed on its default"):
-        passed("staging", document)
-    assert passed("staging", document, "batch-scoring") == [FOUND]
+        passed("staging", State(document["deployment"]))
+    assert passed("staging", State(document["deployment"]), "batch-scoring") == [FOUND]
 
 
 SEVERAL = """config:

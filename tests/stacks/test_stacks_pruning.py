@@ -2,43 +2,66 @@
 
 from typing import Any
 
-from providers.arm.ids import folded
-from providers.ownership import TAG
-from stacks.pruning import unused, unused_uploads
+from stacks import remains
+from stacks.pruning import unused
+from stacks.remains import PATH, Known, Thing
 
 WS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+CONTAINER = "https://store.blob.core.windows.net:443/container"
 MARKER = "batch-scoring/staging/"
+PLACE = f"{MARKER}digits-code"
 
 
-def version(name: str, owner: str | None) -> dict[str, Any]:
-    tags = {TAG: owner} if owner else {}
-    return {"id": f"{WS}/codes/{name}/versions/1", "properties": {"tags": tags}}
+def version(name: str, owner: str, **more: Any) -> Thing:
+    return Thing(id=f"{WS}/codes/{name}/versions/1", kind="code", marker=owner, **more)
 
 
-def test_only_what_carries_the_stacks_marker_and_is_not_used_goes() -> None:
-    versions = [
+def upload(digest: str, **more: Any) -> Thing:
+    return Thing(id=f"{CONTAINER}/{PLACE}/{digest}", kind="upload", marker=PATH, **more)
+
+
+def pruned(things: list[Thing], state: Known | None = None) -> list[str]:
+    """Last parts of the ids of what goes, in the order of deletion; the stack keeps assets."""
+    known = state or Known()
+    going = unused(remains.left(things, known, keeps=True), known)
+    return [each.id.removesuffix("/versions/1").rpartition("/")[2] for each in going]
+
+
+def test_only_what_nobody_uses_and_no_state_has_goes() -> None:
+    used = "/subscriptions/s/deployments/d"
+    things = [
         version("this-life", f"{MARKER}2"),
         version("earlier-life", f"{MARKER}1"),
-        version("used", f"{MARKER}1"),
-        version("other-stack", "batch-scoring/staging2/1"),
-        version("nobodys", None),
+        version("used", f"{MARKER}1", used_by=(used,)),
+        version("in-state", f"{MARKER}2"),
+    ]
+    state = Known(ids=frozenset({f"{WS}/codes/in-state/versions/1".lower()}), markers=(f"{MARKER}2",))
+
+    assert sorted(pruned(things, state)) == ["earlier-life", "this-life"]
+
+
+def test_what_is_no_asset_is_not_prunings_business() -> None:
+    things = [
+        Thing(id=f"{WS}/batchEndpoints/e", kind="endpoint", marker=f"{MARKER}1"),
+        Thing(id=f"{WS}/computes/cpu", kind="compute", marker=f"{MARKER}1"),
+        Thing(id=f"{CONTAINER}/{MARKER}smoke/e", kind="outputs", marker=PATH),
     ]
 
-    gone = unused(versions, MARKER, {folded(f"{WS.upper()}/codes/used/versions/1")})
-
-    assert [each["id"].split("/")[-3] for each in gone] == ["this-life", "earlier-life"]
+    assert pruned(things) == []
 
 
 def test_an_upload_goes_when_nothing_that_is_left_lies_in_it() -> None:
-    base = f"{MARKER}digits-code"
-    manifests = [f"{base}/manifests/aaa.json", f"{base}/manifests/bbb.json", f"{base}/manifests/ccc.json"]
-    places = [
-        f"https://store.blob.core.windows.net:443/container/{base}/aaa/code",
-        f"azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/{base}/bbb",
+    made = {
+        f"{WS}/codes/used/versions/1": (f"{CONTAINER}/{PLACE}/aaa/code", f"{MARKER}1"),
+        f"{WS}/codes/unused/versions/1": (f"azureml://datastores/d/paths/{PLACE}/bbb", f"{MARKER}1"),
+        f"{WS}/codes/a-strangers/versions/1": (f"azureml://datastores/d/paths/{PLACE}/ddd", ""),
+    }
+    uploads = list(remains.assigned([upload("aaa"), upload("bbb"), upload("ccc"), upload("ddd")], made, {}))
+    versions = [
+        version("used", f"{MARKER}1", used_by=("/subscriptions/s/deployments/d",)),
+        version("unused", f"{MARKER}1"),
     ]
 
-    assert unused_uploads(manifests, places) == [f"{base}/ccc/"]
-
-
-def test_what_is_no_manifest_is_no_upload() -> None:
-    assert unused_uploads([f"{MARKER}jobs/1/predictions.csv", f"{MARKER}digits-code/aaa/code/score.py"], []) == []
+    assert pruned([*versions, *uploads]) == ["unused", "bbb", "ccc"]
+    in_state = Known(paths=frozenset({f"azureml://subscriptions/s/workspaces/w/datastores/d/paths/{PLACE}/ccc"}))
+    assert pruned([*versions, *uploads], in_state) == ["unused", "bbb"]

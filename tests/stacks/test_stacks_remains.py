@@ -149,9 +149,21 @@ def test_a_workspace_goes_before_what_it_stands_on_and_the_group_last() -> None:
     ids=["a datastore uri", "a url", "other content"],
 )
 def test_an_upload_has_the_marker_of_what_is_made_of_it(place: str, marker: str) -> None:
-    (found,) = remains.assigned([thing(UPLOAD, "upload", PATH)], {place: (OWN, MODEL)}, {})
+    (found,) = remains.assigned([thing(UPLOAD, "upload", PATH)], {MODEL: (place, OWN)}, {})
 
     assert (found.marker, found.content_of) == (marker, MODEL if marker == OWN else "")
+
+
+def test_content_that_somebody_else_has_registered_stays_and_says_for_whom() -> None:
+    stranger, place = f"{WS}/models/theirs/versions/1", f"{CONTAINER}/batch-scoring/dev/digits-model/abc/model"
+    made = {MODEL: (place, OWN), stranger: (place, "")}
+    (found,) = remains.assigned([thing(UPLOAD, "upload", PATH)], made, {})
+
+    going, stays = remains.deletable([thing(MODEL, "model"), found], Known(markers=(OWN,)), [])
+
+    assert (found.marker, found.content_of) == (OWN, MODEL)
+    assert kinds(going) == ["model"]
+    assert stays == {UPLOAD: f"{stranger} uses it"}
 
 
 def test_outputs_have_the_marker_of_their_endpoint() -> None:
