@@ -85,7 +85,11 @@ _NOT_ALL = ("--preview-only", "--target", "-t", "--exclude", "--exclude-protecte
 def main(arguments: list[str]) -> int:
     if arguments and (about_files := _about_files(arguments[0])):
         return about_files(arguments[1:])
-    parser = argparse.ArgumentParser(prog="python -m stacks", description="Run a Pulumi verb on a stack.")
+    parser = argparse.ArgumentParser(
+        prog="python -m stacks",
+        description="Run a Pulumi verb on a stack.",
+        epilog="About stack files: check, promote, from-az-ml; each has a --help of its own.",
+    )
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("stack")
     if arguments[:1] == ["leftovers"] and set(arguments) & {"-h", "--help"}:
