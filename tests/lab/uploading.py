@@ -1,8 +1,13 @@
-"""Run inside a lab: `uploading send|look FOLDER PREFIX`. Tells the steps of an upload, or what is there, as JSON."""
+"""Run inside a lab: `uploading send|look FOLDER PREFIX [STEPS]`. Tells what was sent, or what is there, as JSON.
+
+After so many steps it stands still, with its requests under way, until it is killed.
+"""
 
 import contextlib
+import itertools
 import json
 import sys
+import threading
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -26,11 +31,19 @@ def look(target: Container, prefix: str) -> None:
     say(there=there, blocks=blocks)
 
 
-def main(act: str, folder: str, prefix: str) -> None:
+def main(act: str, folder: str, prefix: str, steps: str = "") -> None:
     target = container(f"https://{identity.STORAGE_ACCOUNT}.blob.core.windows.net", STORE)
     if act == "look":
         return look(target, prefix)
-    done = upload(scan(folder), target, prefix, progress=lambda phrase: say(progress=phrase))
+    told = itertools.count(1)
+
+    def progress(_: str) -> None:
+        # The upload tells one step at a time: whoever has the next to tell waits here, too.
+        if str(next(told)) == steps:
+            say(steps=int(steps))
+            threading.Event().wait()
+
+    done = upload(scan(folder), target, prefix, progress=progress)
     return say(files=done.files, sent=done.bytes_sent)
 
 
